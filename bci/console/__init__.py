@@ -1,0 +1,1 @@
+"""The operator's terminal: what is shown, and which keys do what."""

@@ -1,0 +1,1 @@
+"""Decoders: from features to intended velocity."""

@@ -1,0 +1,235 @@
+"""The profile: everything that is configured, as one frozen object read once from TOML.
+
+Units are in the names. Unknown fields are errors. `load_profile` reports every wrong field at once, with its path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+
+from bci.errors import ProfileError
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """One table of the profile: frozen, finite, and closed to unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Stream(Section):
+    """Which LSL stream feeds the decoder. Empty text fields match anything; what is given must match exactly."""
+
+    name: str
+    type: str = ""
+    source_id: str = ""
+    host: str = ""
+    n_channels: PositiveInt
+    rate_hz: PositiveFloat
+    unit: str = Field("", description="unit that every used channel must declare, for example microvolts")
+    channels: tuple[str, ...] = Field((), description="labels to use, in this order; empty: all")
+    markers: str = Field("", description="name of the marker stream that goes with it; empty: none")
+    stale_after_ms: float = Field(150.0, gt=0, le=300.0, description="older data is no data")
+
+
+class ZScore(Section):
+    """Adaptive normalisation: z = (y - mean) / max(deviation, floor), clipped."""
+
+    tau_mean_s: PositiveFloat = 120.0
+    tau_deviation_s: PositiveFloat = 300.0
+    deviation_floor: PositiveFloat = 1e-3
+    clip: PositiveFloat = 5.0
+
+
+class Rates(Section):
+    """Features that arrive as rates or counts: summed in bins, optionally square-rooted, normalised."""
+
+    kind: Literal["rates"] = "rates"
+    bin_ms: PositiveFloat = 20.0
+    reduce: Literal["sum", "mean"] = "sum"
+    transform: Literal["none", "sqrt"] = "sqrt"
+    zscore: ZScore | None = ZScore()
+
+
+class BandPower(Section):
+    """Features of a voltage: notch, band-pass bank, re-reference, log power in an exponential window, normalised."""
+
+    kind: Literal["band_power"] = "band_power"
+    bin_ms: PositiveFloat = 40.0
+    reference: Literal["none", "average", "laplacian"] = "none"
+    notch_hz: float | None = Field(None, gt=0)
+    bands_hz: tuple[tuple[PositiveFloat, PositiveFloat], ...] = Field(min_length=1)
+    filter_order: PositiveInt = 4
+    window_ms: PositiveFloat = Field(250.0, description="time constant of the exponential power window")
+    zscore: ZScore | None = ZScore()
+
+    @model_validator(mode="after")
+    def _bands_are_ordered(self) -> Self:
+        for low, high in self.bands_hz:
+            if not low < high:
+                raise ValueError(f"band [{low}, {high}] must go from low to high")
+        return self
+
+
+class Decoder(Section):
+    """From features to intended velocity: direction is fitted, smoothing and gain are set."""
+
+    outputs: tuple[str, ...] = Field(min_length=1, max_length=10, description="one name per decoded velocity")
+    tau_ms: PositiveFloat = Field(120.0, description="smoothing: time constant of the decoded velocity")
+    beta: PositiveFloat = Field(0.7, description="gain: speed at full effort, in output units per second")
+    ridge: float = Field(1e-3, ge=0)
+    shrinkage: Fraction = Field(0.1, description="of the observation noise toward its diagonal")
+
+
+class Adaptation(Section):
+    """Recursive maximum likelihood while labels are known."""
+
+    half_life_start_s: PositiveFloat = 30.0
+    half_life_s: PositiveFloat = 120.0
+    anneal_s: PositiveFloat = 120.0
+
+
+class Training(Section):
+    """How a recording tells what was meant: measured kinematics, or cues mapped to intended velocities."""
+
+    lead_bins: int = Field(0, ge=0, le=50, description="features are paired with the kinematics this many bins later")
+    cues: dict[str, tuple[float, ...]] = Field({}, description="marker text to intended velocity, one per output")
+    reaction_ms: float = Field(500.0, ge=0, description="ignored after each cue")
+    hold_ms: PositiveFloat = Field(4000.0, description="a cue lasts at most this long")
+    repeat_ends: bool = Field(False, description="the same cue a second time ends what it began")
+
+
+class AxisMap(Section):
+    """One term of the mapping: axis velocity += gain x intent velocity."""
+
+    intent: str
+    axis: str
+    gain: float = Field(description="axis units per second, per output unit per second")
+
+
+class Limits(Section):
+    """What the guardian enforces; each may only be stricter than the hard maximum."""
+
+    lease_ms: float = Field(100.0, gt=0, le=200.0)
+    hold_to_disarm_ms: float = Field(1000.0, gt=0, le=3000.0)
+    idle_to_disarm_s: float = Field(60.0, gt=0, le=600.0)
+    speed_fraction: float = Field(1.0, gt=0, le=1.0, description="of each axis's declared maximum")
+    acceleration_fraction: float = Field(1.0, gt=0, le=1.0)
+
+
+class Device(Section):
+    """The device, its port, and the mapping from intents to its axes."""
+
+    driver: str = "node"
+    port: str = Field("twin", description="a serial port, or 'twin' for the software twin")
+    baud: PositiveInt = 115200
+    maps: tuple[AxisMap, ...] = Field(min_length=1)
+    limits: Limits = Limits()
+
+
+class Profile(Section):
+    """One participant's set-up: stream, features, decoder, training, device."""
+
+    schema_version: Literal[1]
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    description: str = ""
+    model: str = Field("", description="model file of an earlier fit, relative to the profile; empty: none yet")
+    stream: Stream
+    features: Rates | BandPower = Field(discriminator="kind")
+    decoder: Decoder
+    adaptation: Adaptation = Adaptation()
+    training: Training = Training()
+    device: Device
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        problems = [
+            f"device.maps: '{m.intent}' is not one of decoder.outputs {list(self.decoder.outputs)}"
+            for m in self.device.maps
+            if m.intent not in self.decoder.outputs
+        ]
+        problems += [
+            f"training.cues.{cue}: needs {len(self.decoder.outputs)} values, one per decoder output"
+            for cue, v_int in self.training.cues.items()
+            if len(v_int) != len(self.decoder.outputs)
+        ]
+        bin_samples = self.features.bin_ms * self.stream.rate_hz / 1000.0
+        if abs(bin_samples - round(bin_samples)) > 1e-6 or round(bin_samples) < 1:
+            problems.append(
+                f"features.bin_ms: {self.features.bin_ms:g} ms at {self.stream.rate_hz:g} Hz is {bin_samples:g} samples; "
+                "it must be a whole number of at least 1"
+            )
+        if isinstance(self.features, BandPower):
+            nyquist_hz = self.stream.rate_hz / 2
+            edges = [edge for band in self.features.bands_hz for edge in band] + [self.features.notch_hz or 0.0]
+            if max(edges) >= nyquist_hz:
+                problems.append(f"features: {max(edges):g} Hz is not below half the sampling rate ({nyquist_hz:g} Hz)")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def bin_samples(self) -> int:
+        """Samples of the stream in one bin."""
+        return round(self.features.bin_ms * self.stream.rate_hz / 1000.0)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the whole profile, in hexadecimal."""
+        return _digest(self.model_dump(mode="json"))
+
+    @property
+    def features_hash(self) -> str:
+        """SHA-256 of what decides the meaning of a feature: the channels, the rate and the feature settings."""
+        stream = self.stream.model_dump(mode="json", include={"channels", "rate_hz", "unit"})
+        return _digest({"stream": stream, "features": self.features.model_dump(mode="json")})
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def load_profile(path: Path) -> Profile:
+    """Read and check a profile.
+
+    Raises
+    ------
+    ProfileError
+        When the file is absent, is not TOML, or has wrong fields: all of them are listed with their paths.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"Profile {path} cannot be read: {error}.", "Check the path.") from error
+    return parse_profile(text, str(path))
+
+
+def parse_profile(text: str, origin: str) -> Profile:
+    """Read and check a profile from TOML text; `origin` is how errors name it.
+
+    Raises
+    ------
+    ProfileError
+        When the text is not TOML or has wrong fields: all of them are listed with their paths.
+    """
+    try:
+        return Profile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"Profile {origin} is not valid TOML: {error}.", "Mend that line.") from error
+    except ValidationError as error:
+        lines = [f"  {_path(item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise ProfileError(
+            f"Profile {origin} has {len(lines)} wrong field(s):\n" + "\n".join(lines) + "\n",
+            "The fields are described in docs/reference/profile.md.",
+        ) from error
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "profile"

@@ -1,0 +1,1 @@
+"""Recordings: reading them, writing them, playing them back."""

@@ -1,0 +1,1 @@
+"""Signal kernels: causal, stateful, the same bits however the samples are cut into chunks."""

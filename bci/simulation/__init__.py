@@ -1,0 +1,1 @@
+"""Simulated participants, neurons and worlds, seeded and reproducible."""

@@ -1,0 +1,1 @@
+"""Lab Streaming Layer: finding, reading, publishing and watching streams."""

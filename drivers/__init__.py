@@ -1,0 +1,1 @@
+"""Assistive devices: codecs, the transport, and the guardian that alone may move them."""

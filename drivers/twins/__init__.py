@@ -1,0 +1,1 @@
+"""Software twins of devices on pseudo-terminals, with dynamics."""
