@@ -1,0 +1,168 @@
+"""The command line: `bci …`. Each command imports what it needs when it runs, so that help is there at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bci import __version__
+from bci.errors import BciError
+
+app = typer.Typer(
+    name="bci",
+    help="Decode movement intent from neural signals in real time, and move an assistive device with it.",
+    epilog="Research software, no medical device. A hardware emergency stop in the motor supply is required.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+profile_app = typer.Typer(help="Check the profile of a participant.", no_args_is_help=True)
+app.add_typer(profile_app, name="profile")
+
+ProfilePath = Annotated[str, typer.Argument(metavar="PROFILE", help="A profile's path, or the name of a shipped one.")]
+RecordingPath = Annotated[Path, typer.Argument(metavar="FILE", help="A recording: .mat, .xdf or .edf.")]
+SessionsOption = Annotated[Path, typer.Option("--sessions", help="Where session folders are made.")]
+StreamOption = Annotated[str, typer.Option("--stream", help="Which stream of the file, when it holds several.")]
+NetworkOption = Annotated[bool, typer.Option("--network", help="Also beyond this machine (LSL has no encryption).")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the result here as JSON.")]
+
+
+def _version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"bci {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float, typer.Option(min=10, max=3600, help="How long, from the first movement on.")] = 60.0,
+    seed: Annotated[int, typer.Option(help="Of the simulated participant and the task.")] = 1,
+    sessions: SessionsOption = Path("sessions"),
+) -> None:
+    """Show the whole path with a simulated participant: calibrate, then pick up a cup."""
+    from bci.console.demo import run_demo
+
+    raise typer.Exit(run_demo(seconds, seed, sessions))
+
+
+@app.command()
+def run(
+    profile: ProfilePath,
+    model: Annotated[Path | None, typer.Option(help="Model file; default: the one that the profile names.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=1, help="End after this long; default: until q or Ctrl-C.")] = None,
+    port: Annotated[str | None, typer.Option(help="Serial port, or 'twin'; default: the profile's.")] = None,
+    sessions: SessionsOption = Path("sessions"),
+    network: NetworkOption = False,
+) -> None:
+    """Decode a live stream and drive the device through the guardian."""
+    from bci.console.run import run_profile
+
+    raise typer.Exit(run_profile(profile, model, seconds, port, sessions, network))
+
+
+@app.command()
+def replay(
+    file: RecordingPath,
+    as_stream: Annotated[bool, typer.Option("--as-stream", help="Publish it over LSL at its own pace.")] = False,
+    stream: StreamOption = "",
+    speed: Annotated[float, typer.Option(min=0.1, max=100, help="1 is the recording's own pace.")] = 1.0,
+    start: Annotated[float, typer.Option(min=0, help="Seconds into the recording.")] = 0.0,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Play this long; default: to its end.")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end.")] = False,
+    network: NetworkOption = False,
+) -> None:
+    """Show what a recording holds, or play it as a live stream."""
+    from bci.console.replay import describe, play_as_stream
+
+    if as_stream:
+        play_as_stream(file, stream, speed, start, seconds, loop, network)
+    else:
+        describe(file, stream)
+
+
+@app.command()
+def fit(
+    file: RecordingPath,
+    profile: Annotated[str, typer.Option("--profile", help="A profile's path, or the name of a shipped one.")],
+    model: Annotated[Path, typer.Option("--model", help="Where the model is written.")] = Path("model.npz"),
+    stream: StreamOption = "",
+) -> None:
+    """Train a decoder from a recording."""
+    from bci.console.offline import fit_recording
+
+    fit_recording(file, profile, model, stream)
+
+
+@app.command()
+def evaluate(
+    file: RecordingPath,
+    profile: Annotated[str | None, typer.Option("--profile", help="Its features; default: counts as recorded.")] = None,
+    test: Annotated[Path | None, typer.Option("--test", help="Held-out recording; default: the end of FILE.")] = None,
+    train_fraction: Annotated[float, typer.Option(min=0.1, max=0.95, help="Chronological, never shuffled.")] = 0.8,
+    stream: StreamOption = "",
+    json: JsonOption = None,
+) -> None:
+    """Compare decoded with true kinematics on a held-out part: correlation and R² per axis."""
+    from bci.console.offline import evaluate_recording
+
+    evaluate_recording(file, profile, test, train_fraction, stream, json)
+
+
+@app.command()
+def streams(
+    seconds: Annotated[float, typer.Option(min=0.1, max=30, help="How long to listen.")] = 2.0,
+    network: NetworkOption = False,
+) -> None:
+    """List the LSL streams: name, type, channels, rate, host, source id."""
+    from bci.console.lists import list_streams
+
+    list_streams(seconds, network)
+
+
+@app.command()
+def devices() -> None:
+    """List the serial ports and what answers on them. Nothing is armed, nothing moves."""
+    from bci.console.lists import list_devices
+
+    list_devices()
+
+
+@app.command()
+def doctor(sessions: SessionsOption = Path("sessions")) -> None:
+    """Check this machine for a session; each line says ok, warning or failure, with the remedy."""
+    from bci.console.lists import print_examination
+
+    raise typer.Exit(print_examination(sessions))
+
+
+@profile_app.command("check")
+def check_profile(file: ProfilePath) -> None:
+    """Check every field of a profile and say what it describes."""
+    from bci.console.lists import print_profile
+
+    print_profile(file)
+
+
+def main() -> None:
+    """Run the command line; an operator's mistake ends in one message and exit code 1, never in a traceback."""
+    try:
+        app()
+    except BciError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)

@@ -1,0 +1,91 @@
+"""`bci streams`, `bci devices`, `bci doctor`, `bci profile check`: plain tables for the first look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bci.configs import find_profile
+from bci.profile import load_profile
+
+VERDICT_STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}
+
+
+def list_streams(seconds: float, network: bool) -> None:
+    """Print every LSL stream that answers within `seconds`."""
+    from bci.streams.discover import find_all
+    from bci.streams.network import configure
+
+    console = Console()
+    configure("link" if network else "machine")
+    with console.status(f"listening for {seconds:g} s"):
+        found = find_all(seconds)
+    if not found:
+        where = "on the network" if network else "on this machine; --network looks beyond it"
+        console.print(f"No LSL stream {where}.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "type", "channels", "rate", "host", "source id"):
+        table.add_column(heading, justify="right" if heading in ("channels", "rate") else "left", overflow="fold")
+    for stream in found:
+        rate = f"{stream.rate_hz:g} Hz" if stream.rate_hz else "irregular"
+        table.add_row(stream.name, stream.type, str(stream.n_channels), rate, stream.host, stream.source_id)
+    console.print(table)
+
+
+def list_devices() -> None:
+    """Print every serial port and what answers on it."""
+    from drivers.probe import probe_ports
+
+    console = Console()
+    with console.status("asking each port"):
+        rows = probe_ports()
+    if not rows:
+        console.print("No serial port. The software twin needs none: port = \"twin\" in the profile.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("port", "description", "what answers"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(row.port, row.description, row.answer)
+    console.print(table)
+
+
+def print_examination(sessions: Path) -> int:
+    """Print the findings of the doctor; the exit code is 1 when one is a failure."""
+    from bci.live.doctor import examine
+
+    console = Console()
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    has_failed = False
+    with console.status("examining this machine"):
+        for finding in examine(sessions):
+            has_failed |= finding.verdict == "failure"
+            verdict = f"[{VERDICT_STYLES[finding.verdict]}]{finding.verdict}[/]"
+            table.add_row(finding.subject, verdict, "\n".join(filter(None, (finding.found, finding.remedy))))
+    console.print(table)
+    return int(has_failed)
+
+
+def print_profile(name: str) -> None:
+    """Print what a valid profile describes."""
+    path = find_profile(name)
+    profile = load_profile(path)
+    stream, device = profile.stream, profile.device
+    table = Table.grid(padding=(0, 2))
+    table.add_row("profile", f"{profile.name} ({path})")
+    table.add_row("stream", f"{stream.name}, {stream.n_channels} channels at {stream.rate_hz:g} Hz")
+    table.add_row("features", f"{profile.features.kind}, bins of {profile.features.bin_ms:g} ms")
+    table.add_row("decoder", f"{', '.join(profile.decoder.outputs)}; tau {profile.decoder.tau_ms:g} ms, "
+                  f"beta {profile.decoder.beta:g} per second")  # fmt: skip
+    moves = ", ".join(f"{m.intent} → {m.axis} x {m.gain:g}" for m in device.maps)
+    table.add_row("device", f"{device.driver} on {device.port}: {moves}")
+    table.add_row("limits", f"lease {device.limits.lease_ms:g} ms, {100 * device.limits.speed_fraction:.0f} % of speed")
+    table.add_row("hash", profile.hash[:16])
+    Console().print(table)
+    Console().print("[green]valid[/]")

@@ -1,0 +1,100 @@
+"""The plan of one session: written once into its folder, read by each of its processes, changed by nobody."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bci import __version__
+from bci.errors import SessionError
+from bci.profile import Profile, Section
+
+PLAN_FILE = "session.json"
+
+
+class Demonstration(Section):
+    """A session with a simulated participant and a task; absent when real signals are decoded."""
+
+    seed: int
+    observation_s: float
+    closed_loop_s: float
+
+
+class Plan(Section):
+    """Everything that the processes of one session must agree on."""
+
+    session_id: str
+    version: str
+    created_utc: str
+    folder: Path
+    runtime: Path
+    profile: Profile
+    profile_hash: str
+    model: Path | None
+    lsl_scope: str
+    lsl_session_id: str
+    demonstration: Demonstration | None
+
+    def path(self, name: str) -> Path:
+        """Where a file of the session lives."""
+        return self.folder / name
+
+    def ready_file(self, process: str) -> Path:
+        """Appears when that process is ready."""
+        return self.runtime / f"{process}.ready"
+
+
+def create_plan(
+    root: Path,
+    profile: Profile,
+    *,
+    model: Path | None = None,
+    lsl_scope: str = "machine",
+    lsl_session_id: str = "",
+    demonstration: Demonstration | None = None,
+) -> Plan:
+    """Make the session's folder and write its plan.
+
+    Sockets and ready files live in a private folder (mode 0700) with a short path: only the operator's account may
+    speak to the guardian, and the address of a Unix socket has room for about 100 characters.
+    """
+    now = time.time()
+    session_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}-{secrets.token_hex(2)}"
+    folder = (root / f"{session_id}-{profile.name}").absolute()
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise SessionError(
+            f"The session folder {folder} cannot be made: {error.strerror}.", "Choose another with --sessions."
+        ) from error
+    plan = Plan(
+        session_id=session_id,
+        version=__version__,
+        created_utc=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+        folder=folder,
+        runtime=Path(tempfile.mkdtemp(prefix="bci-")),
+        profile=profile,
+        profile_hash=profile.hash,
+        model=model,
+        lsl_scope=lsl_scope,
+        lsl_session_id=lsl_session_id,
+        demonstration=demonstration,
+    )
+    plan.path(PLAN_FILE).write_text(plan.model_dump_json(indent=2), encoding="utf-8")
+    return plan
+
+
+def read_plan(folder: Path) -> Plan:
+    """Read the plan of a session from its folder."""
+    return Plan.model_validate_json((folder / PLAN_FILE).read_text(encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, whole or not at all."""
+    temporary = path.with_suffix(path.suffix + ".part")
+    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)

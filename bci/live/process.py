@@ -1,0 +1,111 @@
+"""Starting, stopping and ending the processes of a session."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from bci.errors import BciError, SessionError
+from bci.live.plan import Plan, read_plan
+from bci.live.realtime import die_with_parent
+
+
+class StopFlag:
+    """Becomes true on SIGTERM or SIGINT, so that a process ends its loop and closes what it opened."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._set)
+
+    def _set(self, number: int, frame: FrameType | None) -> None:
+        self._is_set = True
+
+    def __bool__(self) -> bool:
+        return self._is_set
+
+
+def run_in_session(main: Callable[[Plan, StopFlag], None]) -> None:
+    """Run a process of a session: its only argument is the session's folder.
+
+    An operator's mistake ends in one line on standard error and exit code 1.
+    """
+    stop = StopFlag()
+    try:
+        main(read_plan(Path(sys.argv[1])), stop)
+    except BciError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        raise SystemExit(1) from error
+
+
+@dataclass
+class Child:
+    """One process that the session started."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self.popen.poll() is None
+
+    def complaint(self) -> str:
+        """The last line that the process wrote, or its exit code when it wrote nothing."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"it ended with code {self.popen.returncode} and said nothing"
+
+    def stop(self, patience_s: float = 5.0) -> bool:
+        """Ask the process to end and wait; kill it when it does not. True when it ended as asked."""
+        if self.is_running:
+            self.popen.terminate()
+        try:
+            self.popen.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+            return False
+        return True
+
+
+def start_child(name: str, arguments: Sequence[str], folder: Path) -> Child:
+    """Start ``python -m <arguments>``; what it writes goes to ``<folder>/<name>.log``.
+
+    It gets a process group of its own, so that Ctrl-C reaches the parent alone and the parent ends the children in
+    order; and where the system can, it is terminated when the parent dies.
+    """
+    log = folder / f"{name}.log"
+    with log.open("wb") as output:
+        popen = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=die_with_parent if sys.platform == "linux" else None,
+        )
+    return Child(name, popen, log)
+
+
+def wait_until_ready(child: Child, ready_file: Path, patience_s: float) -> None:
+    """Wait for a process to say that it is ready.
+
+    Raises
+    ------
+    SessionError
+        With the process's own complaint when it ended, or when it took too long.
+    """
+    deadline = time.monotonic() + patience_s
+    while not ready_file.exists():
+        if not child.is_running:
+            raise SessionError(f"The {child.name} could not start: {child.complaint()}", f"Its log is {child.log}.")
+        if time.monotonic() > deadline:
+            raise SessionError(f"The {child.name} was not ready after {patience_s:g} s.", f"Its log is {child.log}.")
+        time.sleep(0.01)
