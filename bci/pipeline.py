@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bci.decoding.velocity import VelocityDecoder
 from bci.profile import Adaptation, Profile
-from bci.signals.features import Extractor, make_extractor
+from bci.signals.features import Extractor
 from bci.types import Chunk, Frame, Intent, Label
 
 
@@ -88,4 +88,4 @@ class Pipeline:
 
 def make_pipeline(profile: Profile, labels: tuple[str, ...], decoder: VelocityDecoder | None) -> Pipeline:
     """Build the pipeline that a profile describes, for a stream with these channel labels."""
-    return Pipeline(make_extractor(profile.features, labels, profile.stream.rate_hz), decoder, profile.adaptation)
+    return Pipeline(Extractor(profile.features, labels, profile.stream.rate_hz), decoder, profile.adaptation)

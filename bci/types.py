@@ -7,13 +7,12 @@ only, so that the guardian process can use this module without loading it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
-    Array: TypeAlias = npt.NDArray[np.float64]
+Array: TypeAlias = "npt.NDArray[Any]"
 
 
 @dataclass(frozen=True, slots=True)

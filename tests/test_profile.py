@@ -27,7 +27,7 @@ def test_every_wrong_field_is_listed_with_its_path() -> None:
 
 
 def test_an_intent_that_is_not_decoded_cannot_be_mapped_to_an_axis() -> None:
-    with pytest.raises(ProfileError, match="'fly' is not one of decoder.outputs"):
+    with pytest.raises(ProfileError, match=r"'fly' is not one of decoder\.outputs"):
         parse_profile(SIMULATED.replace('intent = "vx"', 'intent = "fly"'), "wrong.toml")
 
 

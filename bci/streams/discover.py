@@ -1,0 +1,94 @@
+"""Finding streams: what is there, and exactly the one that a profile names."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pylsl
+
+from bci.errors import StreamError
+from bci.profile import Stream
+
+SETTLE_S = 1.2  # two rounds of asking: a second source of the same name must have its chance to answer
+
+
+@dataclass(frozen=True)
+class Found:
+    """A stream that answered; `info` is liblsl's own handle, for opening it."""
+
+    name: str
+    type: str
+    n_channels: int
+    rate_hz: float
+    host: str
+    source_id: str
+    info: Any = field(repr=False, compare=False)
+
+    def __str__(self) -> str:
+        rate = f"{self.rate_hz:g} Hz" if self.rate_hz else "irregular"
+        return f"'{self.name}' ({self.type}, {self.n_channels} channels, {rate}, on {self.host}, id '{self.source_id}')"
+
+
+def find_all(seconds: float) -> list[Found]:
+    """Every stream that answers within `seconds`, by name."""
+    found = [
+        Found(
+            name=info.name(),
+            type=info.type(),
+            n_channels=info.channel_count(),
+            rate_hz=info.nominal_srate(),
+            host=info.hostname(),
+            source_id=info.source_id(),
+            info=info,
+        )
+        for info in pylsl.resolve_streams(seconds)
+    ]
+    return sorted(found, key=lambda stream: (stream.name, stream.source_id))
+
+
+def matches(found: Found, wanted: Stream) -> bool:
+    """Whether a stream is the one that a profile names; empty fields of the profile match anything."""
+    pairs = (
+        (wanted.name, found.name),
+        (wanted.type, found.type),
+        (wanted.source_id, found.source_id),
+        (wanted.host, found.host),
+    )
+    return all(want in ("", have) for want, have in pairs)
+
+
+def find_one(wanted: Stream, wait_s: float) -> Found:
+    """Wait for the one stream that a profile names.
+
+    Raises
+    ------
+    StreamError
+        When none appeared in time (the message names what is there instead), or when several match.
+    """
+    deadline = time.monotonic() + wait_s
+    seen: Sequence[Found] = ()
+    while True:
+        seen = find_all(SETTLE_S)
+        fitting = [stream for stream in seen if matches(stream, wanted)]
+        if len(fitting) == 1:
+            return fitting[0]
+        if len(fitting) > 1:
+            raise StreamError(
+                f"{len(fitting)} streams match '{wanted.name}': {'; '.join(map(str, fitting))}.",
+                "Name one of them by stream.source_id or stream.host in the profile.",
+            )
+        if time.monotonic() >= deadline:
+            break
+    there = "; ".join(map(str, seen)) or "no stream at all"
+    raise StreamError(
+        f"No stream {_wish(wanted)} appeared within {wait_s:g} s; there is {there}.",
+        "Start the source, or correct [stream] in the profile; `bci streams --network` looks beyond this machine.",
+    )
+
+
+def _wish(wanted: Stream) -> str:
+    fields = {"type": wanted.type, "source_id": wanted.source_id, "host": wanted.host}
+    return " ".join([f"'{wanted.name}'"] + [f"with {name} '{value}'" for name, value in fields.items() if value])

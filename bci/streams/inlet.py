@@ -1,0 +1,189 @@
+"""Reading the one stream that feeds the decoder: checked, on an even grid, never stale."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pylsl
+
+from bci.errors import StreamError
+from bci.profile import Stream
+from bci.streams.discover import Found, find_one
+from bci.streams.health import Grid
+from bci.types import Array, Chunk, Event
+
+OPEN_TIMEOUT_S = 5.0
+BUFFER_S = 30
+MAX_PULL = 8192  # samples
+CORRECTION_PERIOD_S = 5.0
+
+
+class Inlet:
+    """The samples of one regular LSL stream, as a context.
+
+    Opening order matters: without `open_stream`, `info` and `time_correction` before the first pull, a source that
+    dies in between makes that pull hang for ever (liblsl 1.18). Processing flags are 0: clock correction comes from
+    a slow thread of its own, and `Grid` smooths the stamps.
+
+    Parameters
+    ----------
+    stream : Stream
+        Which stream, and what it must look like.
+    wait_s : float
+        How long to wait for it to appear.
+
+    Raises
+    ------
+    StreamError
+        When the stream is absent, ambiguous, or not what the profile expects.
+    """
+
+    def __init__(self, stream: Stream, wait_s: float) -> None:
+        self.stream = stream
+        self.found: Found = find_one(stream, wait_s)
+        self._inlet, info = open_inlet(self.found, BUFFER_S)
+        self._columns, self.labels = check_channels(stream, info)
+        self.rate_hz = float(info.nominal_srate())
+        self._stale_s = stream.stale_after_ms / 1e3
+        self._grid = Grid(self.rate_hz)
+        self._n_dropped = 0
+        self._last_stamp_s = np.nan
+        self._is_silent = False
+        self._events: deque[Event] = deque(maxlen=100)
+        self._correction_s = self._inlet.time_correction(OPEN_TIMEOUT_S)
+        self._closing = threading.Event()
+        self._corrector = threading.Thread(target=self._correct_clock, daemon=True)
+        self._corrector.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self._corrector.join(OPEN_TIMEOUT_S)
+        self._inlet.close_stream()
+
+    def pull(self, timeout_s: float) -> list[Chunk]:
+        """Wait at most `timeout_s` for samples and return all that are there, cut at gaps.
+
+        Samples older than `stale_after_ms` are dropped and counted as lost: after a stall or a reconnection the
+        decoder goes on with the present, it never replays a backlog.
+        """
+        samples, stamps = self._inlet.pull_chunk(timeout_s, MAX_PULL, min_samples=1, as_numpy=True)
+        now_s = pylsl.local_clock()
+        self._watch_age(now_s, len(stamps))
+        if len(stamps) == 0:
+            return []
+        stamps_s = np.asarray(stamps, dtype=np.float64) + self._correction_s
+        self._last_stamp_s = float(stamps_s[-1])
+        fresh = int(np.searchsorted(stamps_s, now_s - self._stale_s)) if stamps_s[0] < now_s - self._stale_s else 0
+        if fresh:
+            self._n_dropped += fresh
+            if fresh == len(stamps_s):
+                return []
+        if self._n_dropped:
+            self._event("backlog", f"{self._n_dropped} samples came too late and were dropped.")
+            self._n_dropped = 0
+        chunks = self._grid.split(self._select(samples[fresh:]), stamps_s[fresh:])
+        for chunk in chunks:
+            if chunk.n_lost:
+                self._event("gap", f"{chunk.n_lost} samples are missing before {chunk.stamps_s[0]:.3f} s.")
+        return chunks
+
+    def data_age_s(self) -> float:
+        """Seconds since the stamp of the newest sample; NaN before the first."""
+        return float(pylsl.local_clock() - self._last_stamp_s)
+
+    def events(self) -> list[Event]:
+        """What happened to the stream since the last call."""
+        happened = list(self._events)
+        self._events.clear()
+        return happened
+
+    def _select(self, samples: Any) -> Array:
+        chosen: Array = np.asarray(samples, dtype=np.float64)
+        return chosen if self._columns is None else np.ascontiguousarray(chosen[:, self._columns])
+
+    def _watch_age(self, now_s: float, n_samples: int) -> None:
+        """A source that is dead, frozen or unplugged raises nothing in liblsl: only the age of its data shows it."""
+        is_silent = n_samples == 0 and now_s - self._last_stamp_s > self._stale_s
+        if is_silent and not self._is_silent:
+            self._event("silent", f"No samples from '{self.found.name}' for {1e3 * self._stale_s:.0f} ms.")
+        if self._is_silent and n_samples:
+            self._event("back", f"Samples from '{self.found.name}' again.")
+        self._is_silent = is_silent if n_samples == 0 else False
+
+    def _event(self, code: str, text: str) -> None:
+        self._events.append(Event(pylsl.local_clock(), "streams", code, text))
+
+    def _correct_clock(self) -> None:
+        while not self._closing.wait(CORRECTION_PERIOD_S):
+            try:
+                self._correction_s = self._inlet.time_correction(CORRECTION_PERIOD_S)
+            except (pylsl.util.TimeoutError, pylsl.util.LostError):
+                continue  # the source is away: its last correction stands until it is back
+
+
+def open_inlet(found: Found, buffer_s: int) -> tuple[Any, Any]:
+    """Open an inlet in the safe order and return it with its full description.
+
+    Raises
+    ------
+    StreamError
+        When the source does not answer, usually because it ended a moment ago.
+    """
+    inlet = pylsl.StreamInlet(found.info, max_buflen=buffer_s, recover=True, processing_flags=0)
+    try:
+        inlet.open_stream(OPEN_TIMEOUT_S)
+        info = inlet.info(OPEN_TIMEOUT_S)
+        inlet.time_correction(OPEN_TIMEOUT_S)
+    except (pylsl.util.TimeoutError, pylsl.util.LostError) as error:
+        raise StreamError(f"Stream {found} does not answer.", "Restart its source.") from error
+    return inlet, info
+
+
+def check_channels(stream: Stream, info: Any) -> tuple[list[int] | None, tuple[str, ...]]:
+    """Compare a stream with what the profile expects; return the columns to use (None: all) and their labels.
+
+    Raises
+    ------
+    StreamError
+        Naming everything that differs: format, channel count, rate, labels, units.
+    """
+    problems = []
+    if info.channel_format() == pylsl.cf_string:
+        problems.append("it carries text, not numbers")
+    if info.channel_count() != stream.n_channels:
+        problems.append(f"it has {info.channel_count()} channels, the profile expects {stream.n_channels}")
+    rate_hz = info.nominal_srate()
+    if abs(rate_hz - stream.rate_hz) > 1e-3 * stream.rate_hz:
+        problems.append(f"its rate is {rate_hz:g} Hz, the profile expects {stream.rate_hz:g} Hz")
+    given = tuple(label or "" for label in info.get_channel_labels() or ())
+    labels = given if given and all(given) else tuple(f"ch{i + 1}" for i in range(info.channel_count()))
+    if len(set(labels)) < len(labels):
+        problems.append(f"channel labels repeat: {', '.join(sorted({x for x in labels if labels.count(x) > 1}))}")
+    absent = [label for label in stream.channels if label not in labels]
+    if absent:
+        problems.append(f"it has no channels {', '.join(absent)}; it has {', '.join(labels)}")
+    chosen = labels if not stream.channels or absent else stream.channels
+    problems += _unit_problems(stream, chosen, dict(zip(labels, info.get_channel_units() or (), strict=False)))
+    if problems:
+        raise StreamError(
+            f"Stream '{info.name()}' is not what the profile describes: {'; '.join(problems)}.",
+            "Correct [stream] in the profile, or the settings of the source.",
+        )
+    columns = [labels.index(label) for label in chosen] if stream.channels else None
+    return columns, chosen
+
+
+def _unit_problems(stream: Stream, chosen: tuple[str, ...], units: dict[str, str | None]) -> list[str]:
+    wrong = {units.get(label) or "no unit" for label in chosen} - {stream.unit}
+    if not stream.unit or not wrong:
+        return []
+    return [f"its unit is {', '.join(sorted(wrong))}, the profile expects {stream.unit}"]

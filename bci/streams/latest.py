@@ -1,0 +1,62 @@
+"""Reading the streams of a session from the side: never waits, also before the stream exists."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from bci.errors import StreamError
+from bci.streams.discover import find_all
+from bci.streams.inlet import open_inlet
+
+BUFFER_S = 60
+
+
+class LatestSamples:
+    """What a stream of this machine has published since the last look.
+
+    A thread of its own finds and opens the stream, because both may take a second; until then there is nothing.
+
+    Parameters
+    ----------
+    source_id : str
+        Which stream.
+    """
+
+    def __init__(self, source_id: str) -> None:
+        self.source_id = source_id
+        self._inlet: Any = None
+        self._closing = threading.Event()
+        self._finder = threading.Thread(target=self._find, daemon=True)
+        self._finder.start()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the stream has been found."""
+        return self._inlet is not None
+
+    def pull(self) -> list[tuple[float, list[Any]]]:
+        """Stamp and values of every new sample, oldest first."""
+        if self._inlet is None:
+            return []
+        samples, stamps = self._inlet.pull_chunk(0.0, 4096)
+        return list(zip(stamps, samples, strict=True))
+
+    def close(self) -> None:
+        """Stop looking and close the stream."""
+        self._closing.set()
+        self._finder.join(10.0)
+        if self._inlet is not None:
+            self._inlet.close_stream()
+
+    def _find(self) -> None:
+        while not self._closing.is_set():
+            for found in find_all(0.2):
+                if found.source_id == self.source_id:
+                    try:
+                        self._inlet = open_inlet(found, BUFFER_S)[0]
+                    except StreamError:
+                        break
+                    return
+            time.sleep(0.05)

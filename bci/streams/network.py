@@ -1,0 +1,34 @@
+"""How far this process sees on the Lab Streaming Layer: set once, before any other call of liblsl."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+import pylsl
+
+Scope = Literal["machine", "link"]
+
+_configured: list[tuple[str, str]] = []
+
+
+def configure(scope: str = "machine", session_id: str = "") -> None:
+    """Restrict LSL to this machine, or to the local network.
+
+    LSL has neither authentication nor encryption: the machine is the default, the network is an explicit wish.
+    A configuration file named by the environment variable ``LSLAPICFG`` wins.
+
+    Parameters
+    ----------
+    scope : {"machine", "link"}
+        How far streams are looked for.
+    session_id : str
+        Only streams with the same LSL session id see each other; empty: liblsl's default.
+    """
+    if "LSLAPICFG" in os.environ or _configured:
+        return
+    _configured.append((scope, session_id))
+    pylsl.set_config_content(
+        f"[ports]\nIPv6 = disable\n[multicast]\nResolveScope = {scope}\n"
+        f"[lab]\nSessionID = {session_id or 'default'}\n[log]\nlevel = -2\n"
+    )

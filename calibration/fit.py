@@ -1,0 +1,92 @@
+"""From labelled frames to a decoder."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from bci.decoding.estimation import fit_observation
+from bci.decoding.model import Model
+from bci.decoding.velocity import VelocityDecoder
+from bci.errors import ModelError
+from bci.profile import Profile
+from bci.types import Array
+
+GATE_MARGIN = 2.0  # on the 99.9th percentile of training NIS: new days are less alike than held-back minutes
+LEAST_BINS_PER_STATE = 50
+
+
+def fit_model(
+    features: Array,
+    v_int: Array,
+    weights: Array,
+    profile: Profile,
+    feature_labels: tuple[str, ...],
+    bin_s: float,
+    provenance: dict[str, Any] | None = None,
+) -> Model:
+    """Fit how features follow intention.
+
+    Parameters
+    ----------
+    features : Array
+        Shape (n_bins, n).
+    v_int : Array
+        Intended velocity, shape (n_bins, k); length 1 is full effort.
+    weights : Array
+        Shape (n_bins,), 0 to 1.
+    profile : Profile
+        Outputs, ridge and shrinkage.
+    feature_labels : tuple of str
+        Names of the n features.
+    bin_s : float
+        Bin width.
+    provenance : dict, optional
+        What to remember about the data.
+
+    Raises
+    ------
+    ModelError
+        When there is too little labelled data, or an output was never intended.
+    """
+    settings = profile.decoder
+    used = weights > 0
+    features, v_int, weights = features[used], v_int[used], weights[used]
+    k = len(settings.outputs)
+    if len(features) < LEAST_BINS_PER_STATE * (k + 1):
+        raise ModelError(
+            f"{len(features)} labelled bins are too few to fit {k} outputs; at least "
+            f"{LEAST_BINS_PER_STATE * (k + 1)} are needed.",
+            "Record for longer.",
+        )
+    idle = [name for name, values in zip(settings.outputs, v_int.T, strict=True) if np.ptp(values) == 0]
+    if idle:
+        raise ModelError(f"The data never show an intention for {', '.join(idle)}.", "Record movements of it too.")
+    X = np.column_stack([v_int, np.ones(len(v_int))])
+    C, Q = fit_observation(X, features, settings.ridge, settings.shrinkage, weights)
+    floor = 1e-3 * float(np.mean(np.diag(Q))) + 1e-12
+    Q = Q + np.diag(np.maximum(0.0, floor - np.diag(Q)))
+    model = Model(
+        outputs=settings.outputs,
+        feature_labels=feature_labels,
+        features_hash=profile.features_hash,
+        bin_s=bin_s,
+        C=C,
+        Q=Q,
+        R=X.T @ (X * weights[:, None]) + 1e-6 * len(X) * np.eye(k + 1),
+        n_effective=float(weights.sum()),
+        nis_gate=np.inf,
+        provenance={"n_bins": len(X), **(provenance or {})},
+    )
+    return _with_gate(model, features, settings.tau_ms / 1e3)
+
+
+def _with_gate(model: Model, features: Array, tau_s: float) -> Model:
+    """Decode the training data once: what is normal there decides what is implausible later."""
+    decoder = VelocityDecoder(model, tau_s, 1.0)
+    nis = np.array([decoder.step(row) for row in np.ascontiguousarray(features)])
+    gate = max(2.0, GATE_MARGIN * float(np.quantile(nis, 0.999)))
+    provenance = {**model.provenance, "nis_median": round(float(np.median(nis)), 4)}
+    return dataclasses.replace(model, nis_gate=gate, provenance=provenance)

@@ -1,0 +1,202 @@
+"""The live decoder on synthetic neurons whose truth is known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bci.decoding.model import Model, check_model, load_model, save_model
+from bci.decoding.velocity import VelocityDecoder
+from bci.errors import ModelError
+
+BIN_S = 0.02
+
+
+def neurons(n=40, k=2, n_bins=3000, seed=0, noise=0.6):
+    """Features that encode an intention of random directions, held for half a second each."""
+    random = np.random.default_rng(seed)
+    C = random.normal(size=(n, k + 1))
+    v_int = np.repeat(random.normal(size=(n_bins // 25, k)), 25, axis=0)
+    v_int /= np.linalg.norm(v_int, axis=1, keepdims=True)
+    Y = v_int @ C[:, :k].T + C[:, k] + noise * random.normal(size=(len(v_int), n))
+    return C, v_int, Y
+
+
+def model_of(C, v_int, noise=0.6, **changes):
+    X = np.column_stack([v_int, np.ones(len(v_int))])
+    n = len(C)
+    model = Model(
+        outputs=("vx", "vy"),
+        feature_labels=tuple(f"n{i}" for i in range(n)),
+        features_hash="abc",
+        bin_s=BIN_S,
+        C=C,
+        Q=noise**2 * np.eye(n),
+        R=X.T @ X,
+        n_effective=float(len(X)),
+        nis_gate=3.0,
+    )
+    return dataclasses.replace(model, **changes)
+
+
+def test_one_length_of_effort_decodes_to_beta():
+    C, v_int, _ = neurons()
+    decoder = VelocityDecoder(model_of(C, v_int), tau_s=0.05, beta=0.7)
+    direction = np.array([0.6, -0.8])
+    for _ in range(100):
+        decoder.step(C[:, :2] @ direction + C[:, 2])
+    np.testing.assert_allclose(decoder.velocity, 0.7 * direction, rtol=0.02)
+
+
+@pytest.mark.parametrize("tau_s", [0.06, 0.12, 0.6])
+def test_tau_is_the_time_constant_of_the_answer(tau_s):
+    C, v_int, _ = neurons()
+    decoder = VelocityDecoder(model_of(C, v_int), tau_s=tau_s, beta=1.0)
+    n_bins = round(tau_s / BIN_S)
+    for _ in range(n_bins):
+        decoder.step(C[:, 0] + C[:, 2])
+    assert decoder.velocity[0] == pytest.approx(1 - np.exp(-1), rel=0.02)
+
+
+def test_the_normalised_innovation_is_one_when_features_are_as_expected():
+    C, v_int, Y = neurons()
+    decoder = VelocityDecoder(model_of(C, v_int), tau_s=0.12, beta=1.0)
+    nis = [decoder.step(y) for y in Y]
+    assert np.mean(nis) == pytest.approx(1.0, abs=0.1)
+
+
+def test_an_implausible_bin_changes_nothing_and_three_are_still_believed():
+    C, v_int, Y = neurons()
+    decoder = VelocityDecoder(model_of(C, v_int), tau_s=0.12, beta=1.0)
+    for y in Y[:50]:
+        decoder.step(y)
+    before = decoder.velocity.copy()
+    confident = []
+    for _ in range(5):
+        assert decoder.step(np.full(40, 50.0)) > 3.0
+        confident.append(decoder.is_confident)
+    assert confident == [True, True, True, False, False]
+    np.testing.assert_allclose(decoder.velocity, before * decoder.alpha**5)
+    decoder.step(Y[50])
+    assert decoder.is_confident
+
+
+@given(bad=st.sampled_from([np.nan, np.inf, -np.inf, 1e308, -1e308]), where=st.integers(0, 39))
+def test_nonsense_in_one_channel_never_reaches_the_velocity(bad, where):
+    C, v_int, Y = neurons(n_bins=100)
+    decoder = VelocityDecoder(model_of(C, v_int), tau_s=0.12, beta=1.0)
+    for y in Y[:20]:
+        decoder.step(y)
+    y = Y[20].copy()
+    y[where] = bad
+    decoder.step(y)
+    assert np.isfinite(decoder.velocity).all()
+    for y in Y[21:60]:
+        decoder.step(y)
+    assert np.isfinite(decoder.velocity).all()
+    assert decoder.is_confident
+
+
+def test_learning_equals_weighted_least_squares_over_everything_seen():
+    """Dangi's statistics R, S, T, kept as batch sums, against the exact rank-one recursion."""
+    C, v_int, Y = neurons(n_bins=800)
+    start = model_of(C + 0.5, v_int[:200])
+    decoder = VelocityDecoder(start, tau_s=0.12, beta=1.0)
+    R, S = start.R.copy(), start.C @ start.R
+    T = start.n_effective * start.Q + start.C @ start.R @ start.C.T
+    n_effective, half_life_s = start.n_effective, 4.0
+    decay = 0.5 ** (BIN_S / half_life_s)
+    weights = np.random.default_rng(5).uniform(0.1, 1.0, len(Y))
+    for y, v, w in zip(Y, v_int, weights, strict=True):
+        x = np.append(v, 1.0)
+        R = decay * R + w * np.outer(x, x)
+        S = decay * S + w * np.outer(y, x)
+        T = decay * T + w * np.outer(y, y)
+        n_effective = decay * n_effective + w
+        decoder.learn(y, tuple(v), w, half_life_s)
+    learned = decoder.to_model()
+    C_batch = S @ np.linalg.inv(R)
+    np.testing.assert_allclose(learned.C, C_batch, atol=1e-8)
+    np.testing.assert_allclose(learned.Q, (T - S @ C_batch.T) / n_effective, atol=1e-8)
+    assert learned.n_effective == pytest.approx(n_effective)
+
+
+def test_a_decoder_with_random_weights_learns_to_decode():
+    C, v_int, Y = neurons(n_bins=6000, noise=1.5)
+    wrong = np.random.default_rng(9).normal(size=C.shape)
+    decoder = VelocityDecoder(model_of(wrong, v_int, noise=4.0, nis_gate=50.0), tau_s=0.12, beta=1.0)
+    errors = []
+    for y, v in zip(Y, v_int, strict=True):
+        decoder.step(y)
+        errors.append(np.linalg.norm(decoder.velocity - v))
+        decoder.learn(y, tuple(v), 1.0, 30.0)
+    assert np.mean(errors[-1000:]) < 0.5 * np.mean(errors[:100])
+
+
+def test_hours_of_learning_keep_the_noise_symmetric_and_positive():
+    C, v_int, Y = neurons(n=10)
+    decoder = VelocityDecoder(model_of(C, v_int), tau_s=0.12, beta=1.0)
+    for _ in range(20):
+        for y, v in zip(Y, v_int, strict=True):
+            decoder.learn(y, tuple(v), 1.0, 10.0)
+    learned = decoder.to_model()
+    assert np.linalg.eigvalsh(learned.Q)[0] > 0
+    np.testing.assert_array_equal(learned.Q, learned.Q.T)
+    decoder.step(Y[0])
+    assert np.isfinite(decoder.velocity).all()
+
+
+def test_a_saved_model_loads_as_it_was_and_the_bytes_are_always_the_same(tmp_path):
+    C, v_int, _ = neurons()
+    model = model_of(np.asfortranarray(C), v_int, provenance={"recording": "today", "n": 3})
+    save_model(tmp_path / "a.npz", model)
+    save_model(tmp_path / "b.npz", model)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    loaded = load_model(tmp_path / "a.npz")
+    np.testing.assert_array_equal(loaded.C, model.C)
+    assert loaded.feature_labels == model.feature_labels
+    assert loaded.provenance == model.provenance
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "text", "absent", "nan", "indefinite"])
+def test_a_damaged_model_is_refused_before_it_is_used(tmp_path, damage):
+    C, v_int, _ = neurons()
+    path = tmp_path / "model.npz"
+    changes = {"nan": {"R": np.full((3, 3), np.nan)}, "indefinite": {"Q": -np.eye(40)}}.get(damage, {})
+    save_model(path, model_of(C, v_int, **changes))
+    content = bytearray(path.read_bytes())
+    if damage == "truncated":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "flipped":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "text":
+        path.write_text("this is no model")
+    elif damage == "absent":
+        path.unlink()
+    with pytest.raises(ModelError) as refusal:
+        load_model(path)
+    assert "model.npz" in refusal.value.problem
+    assert refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"outputs": ("vx",)}, "it decodes vx, vy, the profile wants vx"),
+        ({"feature_labels": tuple(f"n{i}" for i in reversed(range(40)))}, "another order"),
+        ({"feature_labels": tuple(f"n{i}" for i in range(38))}, r"2 features are missing \(n38, n39\)"),
+        ({"feature_labels": tuple(f"n{i}" for i in range(41))}, r"1 are unknown to it \(n40\)"),
+        ({"features_hash": "other"}, "feature settings"),
+        ({"bin_s": 0.05}, "its bins are 20 ms, the profile's 50 ms"),
+    ],
+)
+def test_a_model_for_something_else_is_refused_with_what_differs(change, complaint):
+    C, v_int, _ = neurons()
+    model = model_of(C, v_int)
+    fits = {name: getattr(model, name) for name in ("outputs", "feature_labels", "features_hash", "bin_s")}
+    check_model(model, **fits)
+    with pytest.raises(ModelError, match=complaint):
+        check_model(model, **{**fits, **change})

@@ -1,0 +1,155 @@
+"""Over real LSL, in one process: outlets made here, read by the inlet of the live loop."""
+
+import time
+import uuid
+
+import numpy as np
+import pylsl
+import pytest
+
+from bci.errors import StreamError
+from bci.profile import Stream
+from bci.streams.discover import find_all
+from bci.streams.inlet import Inlet
+from bci.streams.latest import LatestSamples
+from bci.streams.outlet import open_marker_outlet, open_outlet
+
+
+def unique():
+    return f"t{uuid.uuid4().hex[:8]}"
+
+
+def source(name, labels=("a", "b", "c"), unit="count", rate_hz=50.0, source_id=None):
+    return open_outlet(name, "Rates", labels, [unit] * len(labels), source_id or unique(), rate_hz=rate_hz)
+
+
+def wanted(name, **fields):
+    return Stream(**{"name": name, "n_channels": 3, "rate_hz": 50.0, "unit": "count", **fields})
+
+
+def pull_for(inlet, seconds):
+    chunks, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        chunks += inlet.pull(0.05)
+    return chunks
+
+
+def feed(outlet, values, stamps):
+    for value, stamp in zip(values, stamps, strict=True):
+        outlet.push_sample([float(value)] * outlet.channel_count, stamp)
+
+
+def test_samples_arrive_with_their_stamps_and_chosen_channels_in_the_profiles_order():
+    name = unique()
+    outlet = source(name)
+    with Inlet(wanted(name, channels=("c", "a")), wait_s=5) as inlet:
+        assert inlet.labels == ("c", "a")
+        time.sleep(0.3)
+        now = pylsl.local_clock()
+        for i in range(5):
+            outlet.push_sample([1.0, 2.0, 3.0 + i], now + i / 50)
+        chunks = pull_for(inlet, 0.4)
+        samples = np.concatenate([c.samples for c in chunks])
+        np.testing.assert_array_equal(samples, [[3.0 + i, 1.0] for i in range(5)])
+        assert chunks[0].stamps_s[0] == pytest.approx(now, abs=1e-3)
+
+
+def test_a_missing_stream_is_named_together_with_what_is_there_instead():
+    other = unique()
+    outlet = source(other)
+    with pytest.raises(StreamError, match=f"No stream 'absent'.*there is.*{other}"):
+        Inlet(wanted("absent"), wait_s=0.2)
+    del outlet
+
+
+def test_two_streams_that_match_are_refused_and_both_are_named():
+    name = unique()
+    outlets = source(name, source_id="first"), source(name, source_id="second")
+    with pytest.raises(StreamError, match=r"2 streams match.*first.*second"):
+        Inlet(wanted(name), wait_s=2)
+    with Inlet(wanted(name, source_id="second"), wait_s=2) as inlet:
+        assert inlet.found.source_id == "second"
+    del outlets
+
+
+@pytest.mark.parametrize(
+    ("stream", "complaint"),
+    [
+        ({"labels": ("a", "b")}, "it has 2 channels, the profile expects 3"),
+        ({"unit": "millivolts"}, "its unit is millivolts, the profile expects count"),
+        ({"rate_hz": 100.0}, "its rate is 100 Hz, the profile expects 50 Hz"),
+        ({"labels": ("a", "b", "b")}, "channel labels repeat: b"),
+        ({"labels": ("a", "b", "x")}, "it has no channels c"),
+    ],
+)
+def test_a_stream_that_is_not_what_the_profile_describes_is_refused(stream, complaint):
+    name = unique()
+    outlet = source(name, **stream)
+    with pytest.raises(StreamError, match=complaint):
+        Inlet(wanted(name, channels=("a", "b", "c") if "x" in stream.get("labels", ()) else ()), wait_s=5)
+    del outlet
+
+
+def test_lost_samples_become_a_gap_and_an_event():
+    name = unique()
+    outlet = source(name)
+    with Inlet(wanted(name), wait_s=5) as inlet:
+        time.sleep(0.3)
+        now = pylsl.local_clock()
+        feed(outlet, range(3), [now, now + 0.02, now + 0.10])
+        chunks = pull_for(inlet, 0.4)
+        assert sum(c.n_lost for c in chunks) == 3
+        assert "gap" in {event.code for event in inlet.events()}
+
+
+def test_a_backlog_is_dropped_and_never_decoded():
+    name = unique()
+    outlet = source(name)
+    with Inlet(wanted(name, stale_after_ms=150), wait_s=5) as inlet:
+        time.sleep(0.3)
+        start = pylsl.local_clock()
+        feed(outlet, [0], [start])
+        assert pull_for(inlet, 0.1)
+        feed(outlet, range(1, 31), start + np.arange(1, 31) / 50)
+        time.sleep(1.0)
+        newest = pylsl.local_clock()
+        feed(outlet, [99], [newest])
+        chunks = pull_for(inlet, 0.3)
+        assert np.concatenate([c.samples for c in chunks])[:, 0].tolist() == [99.0]
+        assert chunks[0].n_lost > 30
+        assert {"backlog", "gap", "silent"} <= {event.code for event in inlet.events()}
+
+
+def test_a_silent_source_shows_in_the_age_of_its_data():
+    name = unique()
+    outlet = source(name)
+    with Inlet(wanted(name), wait_s=5) as inlet:
+        time.sleep(0.3)
+        feed(outlet, [1], [pylsl.local_clock()])
+        pull_for(inlet, 0.4)
+        assert inlet.data_age_s() > 0.25
+        assert [event.code for event in inlet.events()] == ["silent"]
+
+
+def test_a_stream_can_be_followed_before_it_exists():
+    source_id = unique()
+    reader = LatestSamples(source_id)
+    assert reader.pull() == []
+    outlet = open_marker_outlet(unique(), source_id)
+    deadline = time.monotonic() + 10
+    while not reader.is_open and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    outlet.push_sample(["go"], 12.0)
+    time.sleep(0.2)
+    assert [values for _, values in reader.pull()] == [["go"]]
+    reader.close()
+
+
+def test_every_stream_is_listed_with_what_identifies_it():
+    name = unique()
+    outlet = source(name, source_id="unmistakable")
+    (found,) = [stream for stream in find_all(1.0) if stream.name == name]
+    assert (found.type, found.n_channels, found.rate_hz, found.source_id) == ("Rates", 3, 50.0, "unmistakable")
+    assert found.host
+    del outlet
