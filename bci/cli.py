@@ -62,7 +62,9 @@ def demo(
 def run(
     profile: ProfilePath,
     model: Annotated[Path | None, typer.Option(help="Model file; default: the one that the profile names.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=1, help="End after this long; default: until q or Ctrl-C.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="End after this long; default: until q or Ctrl-C.")
+    ] = None,
     port: Annotated[str | None, typer.Option(help="Serial port, or 'twin'; default: the profile's.")] = None,
     sessions: SessionsOption = Path("sessions"),
     network: NetworkOption = False,

@@ -1,5 +1,7 @@
 """The one pure object behind the live loop, replay and these tests."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ N = 600
 def session(seed):
     """Counts of twelve neurons that follow a turning intention, with its labels."""
     random = np.random.default_rng(seed)
-    angle = np.cumsum(random.normal(0, 0.1, N))
+    angle = np.cumsum(random.normal(0, 0.03, N))
     v_int = np.column_stack([np.cos(angle), np.sin(angle)])
     counts = random.poisson(np.maximum(0.1, 4 + v_int @ random.normal(0, 1.5, (2, 12)))).astype(float)
     return counts, v_int
@@ -46,7 +48,7 @@ def intents_of(counts, v_int, cuts, lost_at, is_taught=True):
             pipeline.teach(Label(float(stamps[i]), tuple(v_int[i]), 0.5 + 0.5 * (i % 2)))
     steps = []
     edges = sorted({0, N, lost_at, *cuts})
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges):
         chunk = Chunk(counts[start:end], stamps[start:end], 5 if start == lost_at else 0)
         pipeline.push(chunk, steps.append)
     return [step.intent for step in steps]
@@ -64,7 +66,7 @@ def test_a_bin_that_was_lost_is_predicted_and_its_intent_counted():
     assert [intent.index for intent in intents] == list(range(N + 5))
     assert [intent.is_confident for intent in intents[300:306]] == [True, True, True, False, False, True]
     speeds = [np.linalg.norm(intent.velocity) for intent in intents[299:305]]
-    assert all(after < before for before, after in zip(speeds[:-1], speeds[1:], strict=True))
+    assert all(after < before for before, after in pairwise(speeds))
 
 
 def test_the_intents_point_where_the_participant_meant():

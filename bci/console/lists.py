@@ -43,7 +43,7 @@ def list_devices() -> None:
     with console.status("asking each port"):
         rows = probe_ports()
     if not rows:
-        console.print("No serial port. The software twin needs none: port = \"twin\" in the profile.")
+        console.print('No serial port. The software twin needs none: port = "twin" in the profile.')
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("port", "description", "what answers"):

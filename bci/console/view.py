@@ -73,7 +73,9 @@ def _header(snapshot: Snapshot) -> RenderableType:
 def _progress(snapshot: Snapshot) -> RenderableType:
     if snapshot.total_s is None:
         return Text("")
-    return Align.right(ProgressBar(total=snapshot.total_s, completed=min(snapshot.elapsed_s, snapshot.total_s), width=28))
+    return Align.right(
+        ProgressBar(total=snapshot.total_s, completed=min(snapshot.elapsed_s, snapshot.total_s), width=28)
+    )
 
 
 def _map(world: World) -> RenderableType:

@@ -63,7 +63,9 @@ def _liblsl() -> Finding:
         return Finding("liblsl", "failure", str(error).splitlines()[0], "Install pylsl again, or set PYLSL_LIB.")
     found = f"{version // 100}.{version % 100}"
     if sys.platform == "linux" and drift_ms > 50:
-        return Finding("liblsl", "warning", f"{found}, clock {drift_ms:.0f} ms off", "Use the liblsl of the pylsl wheel.")
+        return Finding(
+            "liblsl", "warning", f"{found}, clock {drift_ms:.0f} ms off", "Use the liblsl of the pylsl wheel."
+        )
     return Finding("liblsl", "ok", found)
 
 
