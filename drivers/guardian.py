@@ -1,0 +1,426 @@
+"""The guardian: the one process that owns the device. The decoder asks; the guardian decides.
+
+It imports neither NumPy nor Numba, waits for nobody, and holds the device still whenever intents are late, missing,
+nonsense, or not confident.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import select
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bci.errors import BciError, DeviceError
+from bci.types import Intent
+from drivers import machine as m
+from drivers import node
+from drivers.host import NodeHost
+from drivers.limits import AxisLimiter
+from drivers.link import GuardianSocket, Request, Status
+from drivers.transport import Port
+
+PERIOD_S = 0.02
+MOST_SILENCE_S = 0.15  # of the device, while powered
+CHECK_PINGS = 10
+CHECK_INTENT_HZ = 5.0
+ARM_ANSWER_S = 0.5
+STOP_FILE = "stop.json"
+AFTER_BAD_REPLIES = 0.05  # share of bad frames over the last second that is a fault
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the guardian is told at its start, from a JSON file; nothing changes while it runs."""
+
+    driver: str
+    port: str
+    baud: int
+    outputs: tuple[str, ...]
+    maps: tuple[dict[str, Any], ...]
+    limits: dict[str, float]
+    stale_after_ms: float
+    socket_dir: Path
+    state_dir: Path
+    log_path: Path
+    ready_file: Path
+
+    @property
+    def rules(self) -> m.Rules:
+        """Times of the state machine."""
+        return m.Rules(
+            lease_s=self.limits["lease_ms"] / 1e3,
+            stale_s=self.stale_after_ms / 1e3,
+            hold_to_disarm_s=self.limits["hold_to_disarm_ms"] / 1e3,
+            idle_to_disarm_s=self.limits["idle_to_disarm_s"],
+        )
+
+
+def read_config(path: Path) -> Config:
+    """Read the configuration that the session wrote."""
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    for name in ("socket_dir", "state_dir", "log_path", "ready_file"):
+        fields[name] = Path(fields[name])
+    for name in ("outputs", "maps"):
+        fields[name] = tuple(fields[name])
+    return Config(**fields)
+
+
+class Guardian:
+    """Machine, device and socket together.
+
+    Parameters
+    ----------
+    config : Config
+        What to guard and how.
+
+    Raises
+    ------
+    DeviceError
+        When the port or the device is not there, or the mapping names an axis that it does not have.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.stop_file = config.state_dir / STOP_FILE
+        self.port: Port | None = None
+        self.host = self._connect()
+        self.machine = m.Machine(config.rules, len(config.outputs), self.stop_file.exists(), time.monotonic())
+        limits = config.limits
+        self.limiters = [
+            AxisLimiter(axis, limits["speed_fraction"], limits["acceleration_fraction"]) for axis in self.host.axes
+        ]
+        self.socket = GuardianSocket(config.socket_dir)
+        self.command = [0.0] * len(self.limiters)
+        self._told = ("", "")
+        self._sent_seq = -1
+        self._sent_intent = -1
+        self._sent_s = math.nan
+        self._acknowledged_s = math.nan
+        self._last_move_s = -math.inf
+        self._arm_asked_s = math.inf
+        self._n_checked = 0
+        self._bad_window = (time.monotonic(), 0, 0)
+
+    def run(self, stop: list[int]) -> None:
+        """Guard until `stop` holds something; then stop and disarm."""
+        self.config.ready_file.touch()
+        next_s = time.monotonic()
+        while not stop:
+            wait_s = min(next_s, self.machine.next_deadline_s()) - time.monotonic()
+            ready = self._wait(max(0.0, wait_s))
+            now_s = time.monotonic()
+            if self.port is not None and self.port in ready:
+                self._hear_device(now_s)
+            is_fresh = self.socket in ready and self._hear_clients(now_s)
+            self.machine.tick(now_s)
+            has_changed = self._note_transition(now_s)
+            is_due = now_s >= next_s
+            if is_due or is_fresh:
+                next_s = now_s + PERIOD_S
+            if is_due or is_fresh or has_changed:
+                self._drive(now_s)
+            if is_due or has_changed:
+                self._report(now_s)
+        self._shut_down()
+
+    def _connect(self) -> NodeHost:
+        port = Port(self.config.port, self.config.baud)
+        try:
+            host = NodeHost(port)
+            self._check_mapping(host)
+        except BciError:
+            port.close()
+            raise
+        self.port = port
+        return host
+
+    def _wait(self, wait_s: float) -> list[Any]:
+        sources: list[Any] = [self.socket] if self.port is None else [self.socket, self.port]
+        try:
+            return select.select(sources, [], [], wait_s)[0]
+        except (OSError, ValueError):
+            self._lose_port("the port is gone", time.monotonic())
+            return []
+
+    def _hear_clients(self, now_s: float) -> bool:
+        """Take in intents and requests; true when a good intent came."""
+        is_fresh = False
+        for message in self.socket.receive():
+            if isinstance(message, Request):
+                self._grant(message, now_s)
+            else:
+                self.machine.take(message, now_s)
+                is_fresh |= self.machine.intent is message
+        return is_fresh
+
+    def _grant(self, request: Request, now_s: float) -> None:
+        before = self.machine.state
+        if request.verb == "acknowledge" and before == m.FAULT and not self._recover():
+            return
+        self.machine.request(request.verb, request.role, now_s)
+        if request.verb == "reset_stop" and before == m.STOP and self.machine.state == m.DISARMED:
+            self.stop_file.unlink(missing_ok=True)
+            self._say(self.host.reset_stop, now_s)
+
+    def _hear_device(self, now_s: float) -> None:
+        try:
+            statuses = self.host.receive()
+        except DeviceError as error:
+            self._lose_port(error.problem, now_s)
+            return
+        for status in statuses:
+            if math.isnan(self._acknowledged_s) and node.is_newer((status.last_seq + 1) % 65536, self._sent_seq):
+                self._acknowledged_s = now_s
+            self._judge(status, now_s)
+        if statuses and not math.isnan(self._acknowledged_s):
+            self._report(now_s)
+
+    def _judge(self, status: node.Status, now_s: float) -> None:
+        """Compare what the device says with what it should do."""
+        state = self.machine.state
+        if status.state == node.ESTOP and state != m.STOP:
+            if state != m.DISARMED or now_s - self.machine.since_s > 0.2:
+                self.machine.request("stop", "device", now_s)
+        elif status.state == node.FAULT:
+            self.machine.fail("device: " + ", ".join(node.fault_names(status.faults)), now_s)
+        elif state in m.POWERED and status.state == node.DISARMED and now_s - self.machine.since_s > ARM_ANSWER_S:
+            self.machine.lose_power("the device has disarmed itself", now_s)
+        elif state == m.CHECKING and self._arm_asked_s < now_s:
+            if status.state == node.ARMED:
+                self.machine.checked([], now_s)
+            elif status.faults & 1 << 8:
+                self.machine.checked(["the device has another configuration"], now_s)
+
+    def _drive(self, now_s: float) -> None:
+        """Say to the device what the state demands: a set-point, or only a ping."""
+        state = self.machine.state
+        if self.port is None:
+            return
+        if state == m.CHECKING:
+            self._check(now_s)
+        elif state in (m.ACTIVE, m.HOLD):
+            self._watch_device(now_s)
+            self._move(now_s)
+        else:
+            if state == m.ARMED:
+                self._watch_device(now_s)
+            self._say(self.host.ping, now_s)
+
+    def _move(self, now_s: float) -> None:
+        dt_s = min(max(now_s - self._last_move_s, 1e-3), 2 * PERIOD_S)
+        self._last_move_s = now_s
+        if self.machine.state == m.ACTIVE and self.machine.intent is not None:
+            wanted = self._wanted(self.machine.intent, self.machine.authority(now_s))
+            positions = self.host.positions()
+            self.command = [
+                limiter.limit(velocity, position, dt_s)
+                for limiter, velocity, position in zip(self.limiters, wanted, positions, strict=True)
+            ]
+            is_new = self.machine.intent.index != self._sent_intent
+        else:
+            self._stand_still()
+            is_new = False
+        try:
+            seq = self.host.move(self.command)
+        except DeviceError as error:
+            self._lose_port(error.problem, now_s)
+            return
+        if is_new and self.machine.intent is not None:
+            self._sent_intent = self.machine.intent.index
+            self._sent_seq, self._sent_s, self._acknowledged_s = seq, time.monotonic(), math.nan
+
+    def _stand_still(self) -> None:
+        self.command = [0.0] * len(self.limiters)
+        for limiter in self.limiters:
+            limiter.stop()
+
+    def _wanted(self, intent: Intent, authority: float) -> list[float]:
+        """From intent to axis velocities, by the profile's mapping."""
+        by_output = dict(zip(self.config.outputs, intent.velocity, strict=True))
+        return [
+            authority * sum(t["gain"] * by_output[t["intent"]] for t in self.config.maps if t["axis"] == axis.name)
+            for axis in self.host.axes
+        ]
+
+    def _check(self, now_s: float) -> None:
+        """Measure the exchange first, then judge, then ask for power."""
+        if self._n_checked < CHECK_PINGS:
+            self._n_checked += 1
+            self._say(self.host.ping, now_s)
+            return
+        if self._arm_asked_s < now_s:
+            if now_s - self._arm_asked_s > ARM_ANSWER_S:
+                self.machine.checked(["the device does not accept power"], now_s)
+            self._say(self.host.ping, now_s)
+            return
+        failures = self._failures(now_s)
+        if failures:
+            self.machine.checked(failures, now_s)
+            return
+        self._arm_asked_s = now_s
+        self._say(lambda: self.host.arm(int(self.config.limits["lease_ms"])), now_s)
+
+    def _failures(self, now_s: float) -> list[str]:
+        failures = []
+        status, lease_s = self.host.status, self.machine.rules.lease_s
+        if status is None or now_s - self.host.status_s > MOST_SILENCE_S:
+            return ["the device does not answer"]
+        slowest_s = max(self.host.rtt_s)
+        if not slowest_s < lease_s / 3:
+            failures.append(f"its answers take {1e3 * slowest_s:.0f} ms, more than a third of the lease")
+        if status.state != node.DISARMED:
+            failures.append(f"the device is {node.STATE_NAMES[min(status.state, 5)]}, not DISARMED")
+        rate_hz = self.machine.intent_rate_hz(now_s)
+        if not rate_hz >= CHECK_INTENT_HZ:
+            failures.append(f"intents come at {rate_hz:.0f} Hz, at least {CHECK_INTENT_HZ:g} are needed")
+        if not os.access(self.config.log_path.parent, os.W_OK):
+            failures.append("the fault log cannot be written")
+        return failures
+
+    def _watch_device(self, now_s: float) -> None:
+        if now_s - self.host.status_s > MOST_SILENCE_S and now_s - self.machine.since_s > MOST_SILENCE_S:
+            self.machine.fail(f"the device has been silent for {1e3 * MOST_SILENCE_S:.0f} ms", now_s)
+        start_s, n_ok, n_bad = self._bad_window
+        if now_s - start_s >= 1.0:
+            receiver = self.host.receiver
+            ok, bad = receiver.n_ok - n_ok, receiver.n_bad - n_bad
+            if bad > 2 and bad > AFTER_BAD_REPLIES * (ok + bad):
+                self.machine.fail(f"{bad} of {ok + bad} frames from the device were damaged", now_s)
+            self._bad_window = (now_s, receiver.n_ok, receiver.n_bad)
+
+    def _note_transition(self, now_s: float) -> bool:
+        """Act once on each new state, and write it down; true when there was one."""
+        state, reason = self.machine.state, self.machine.reason
+        if (state, reason) == self._told:
+            return False
+        before = self._told[0]
+        self._told = (state, reason)
+        if state == m.STOP:
+            self._stand_still()
+            self._say(self.host.estop, now_s)
+            if not self.stop_file.exists():
+                self.stop_file.write_text(json.dumps({"utc": _utc(), "reason": reason}) + "\n", encoding="utf-8")
+        elif state in (m.DISARMED, m.FAULT) and before in (m.CHECKING, *m.POWERED):
+            self._stand_still()
+            self._say(lambda: self.host.move(self.command), now_s)
+            self._say(self.host.disarm, now_s)
+        elif state == m.CHECKING:
+            self._n_checked, self._arm_asked_s = 0, math.inf
+            self.host.rtt_s.clear()
+        self._log(before, now_s)
+        return True
+
+    def _say(self, action: Any, now_s: float) -> None:
+        if self.port is None:
+            return
+        try:
+            action()
+        except DeviceError as error:
+            self._lose_port(error.problem, now_s)
+
+    def _lose_port(self, cause: str, now_s: float) -> None:
+        """Latch a fault; the device's own lease stops it. Nothing is opened again until somebody acknowledges."""
+        if self.port is not None:
+            self.port.close()
+            self.port = None
+        self._stand_still()
+        self.machine.fail(cause, now_s)
+
+    def _recover(self) -> bool:
+        """Open a lost port again; a new session with the device begins disarmed."""
+        if self.port is None:
+            try:
+                self.host = self._connect()
+            except DeviceError as error:
+                self.machine.reason = f"still: {error.problem}"
+                return False
+        return True
+
+    def _report(self, now_s: float) -> None:
+        self.socket.report(
+            Status(
+                stamp_s=now_s,
+                state=self.machine.state,
+                reason=self.machine.reason,
+                axes=tuple(axis.name for axis in self.host.axes),
+                position=self.host.positions(),
+                velocity=self.host.velocities(),
+                command=tuple(self.command),
+                intent_index=self._sent_intent,
+                sent_s=self._sent_s,
+                acknowledged_s=self._acknowledged_s,
+                n_bad_replies=self.host.receiver.n_bad,
+            )
+        )
+
+    def _log(self, before: str, now_s: float) -> None:
+        """One JSON line per transition, without neural data; a full disk must not stop the guardian."""
+        state = self.machine.state
+        entry = {
+            "utc": _utc(),
+            "monotonic_s": round(now_s, 4),
+            "from": before,
+            "to": state,
+            "reason": self.machine.reason,
+            "command": self.command,
+            "position": self.host.positions(),
+            "n_bad_replies": self.host.receiver.n_bad,
+        }
+        try:
+            with self.config.log_path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+                if state in (m.FAULT, m.STOP):
+                    file.flush()
+                    os.fsync(file.fileno())
+        except OSError:
+            pass
+
+    def _shut_down(self) -> None:
+        now_s = time.monotonic()
+        self._stand_still()
+        if self.machine.state in m.POWERED:
+            self._say(lambda: self.host.move(self.command), now_s)
+        if self.machine.state != m.STOP:
+            self._say(self.host.disarm, now_s)
+            self.machine.request("disarm", "supervisor", now_s)
+        self._note_transition(now_s)
+        self._report(now_s)
+        if self.port is not None:
+            self.port.close()
+        self.socket.close()
+
+    def _check_mapping(self, host: NodeHost) -> None:
+        names = [axis.name for axis in host.axes]
+        unknown = [term["axis"] for term in self.config.maps if term["axis"] not in names]
+        if unknown:
+            raise DeviceError(
+                f"The device on {self.config.port} has no axis {', '.join(unknown)}; it has {', '.join(names)}.",
+                "Correct device.maps in the profile.",
+            )
+
+
+def _utc() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def main() -> None:
+    """Guard one device; the only argument is the configuration's path."""
+    stop: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signum, frame: stop.append(signum))
+    try:
+        Guardian(read_config(Path(sys.argv[1]))).run(stop)
+    except BciError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        raise SystemExit(1) from error
+
+
+if __name__ == "__main__":
+    main()

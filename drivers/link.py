@@ -1,0 +1,196 @@
+"""How the rest of a session speaks with the guardian: datagrams on Unix sockets in a folder of mode 0700.
+
+Only the operator's account can reach the folder. Nothing here comes from LSL or a network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bci.types import Intent
+
+GUARDIAN_SOCKET = "guardian.sock"
+FOLLOW_EVERY_S = 0.5
+FORGET_AFTER_S = 3.0
+MAX_DATAGRAM = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the guardian reports, at least 50 times a second.
+
+    Attributes
+    ----------
+    stamp_s : float
+        When.
+    state : str
+        DISARMED, CHECKING, ARMED, ACTIVE, HOLD, FAULT or STOP.
+    reason : str
+        Why it is in that state, for people.
+    axes : tuple of str
+        Names of the device's axes.
+    position, velocity, command : tuple of float
+        Per axis: reported position and velocity, and the velocity last given.
+    intent_index : int
+        Bin of the intent that the last set-point rests on; -1 for none.
+    sent_s, acknowledged_s : float
+        When that set-point's bytes were handed to the port, and when the device confirmed it; NaN before.
+    n_bad_replies : int
+        Frames from the device that were not understood.
+    """
+
+    stamp_s: float
+    state: str
+    reason: str
+    axes: tuple[str, ...] = ()
+    position: tuple[float, ...] = ()
+    velocity: tuple[float, ...] = ()
+    command: tuple[float, ...] = ()
+    intent_index: int = -1
+    sent_s: float = math.nan
+    acknowledged_s: float = math.nan
+    n_bad_replies: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody wants something: verb is arm, disarm, stop, acknowledge or reset_stop; role is user or caregiver."""
+
+    verb: str
+    role: str
+
+
+class GuardianClient:
+    """One who asks. Works before the guardian exists: what is said then is lost, as it should be.
+
+    Parameters
+    ----------
+    directory : Path
+        The session's private folder.
+    name : str
+        Unique among the guardian's clients.
+    """
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self._path = directory / f"{name}.sock"
+        self._guardian = str(directory / GUARDIAN_SOCKET)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(str(self._path))
+        self._followed_s = -math.inf
+
+    def send_intent(self, intent: Intent) -> None:
+        """Hand over the intent of one bin."""
+        self._send(
+            {
+                "kind": "intent",
+                "index": intent.index,
+                "stamp_s": intent.stamp_s,
+                "velocity": intent.velocity,
+                "is_confident": intent.is_confident,
+            }
+        )
+
+    def request(self, verb: str, role: str) -> None:
+        """Ask for arm, disarm, stop, acknowledge or reset_stop as user or caregiver."""
+        self._send({"kind": "request", "verb": verb, "role": role})
+
+    def poll(self) -> list[Status]:
+        """Return what the guardian reported since the last call, oldest first; never waits."""
+        now_s = time.monotonic()
+        if now_s - self._followed_s > FOLLOW_EVERY_S:
+            self._send({"kind": "follow"})
+            self._followed_s = now_s
+        reports = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                reports.append(_status(json.loads(self._socket.recv(MAX_DATAGRAM))))
+        return reports
+
+    def close(self) -> None:
+        """Take the socket away."""
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):  # no guardian, or its queue is full: an intent too late is no intent
+            self._socket.sendto(json.dumps(message).encode(), self._guardian)
+
+
+class GuardianSocket:
+    """The guardian's end: intents and requests in, reports out."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / GUARDIAN_SOCKET
+        self._path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(str(self._path))
+        os.chmod(self._path, 0o600)  # noqa: PTH101
+        self._clients: dict[str, float] = {}
+
+    def fileno(self) -> int:
+        """For `select`."""
+        return self._socket.fileno()
+
+    def receive(self) -> list[Intent | Request]:
+        """Everything that has arrived, in order; what cannot be read is dropped."""
+        messages = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data, sender = self._socket.recvfrom(MAX_DATAGRAM)
+                if sender:
+                    self._clients[sender] = time.monotonic()
+                message = _parse(data)
+                if message is not None:
+                    messages.append(message)
+        return messages
+
+    def report(self, status: Status) -> None:
+        """Send a report to everyone who has spoken lately; nobody is waited for."""
+        data = json.dumps(asdict(status)).encode()
+        for client, heard_s in list(self._clients.items()):
+            try:
+                self._socket.sendto(data, client)
+            except BlockingIOError:
+                continue  # a slow reader misses a report
+            except OSError:
+                self._clients.pop(client)
+            else:
+                if status.stamp_s - heard_s > FORGET_AFTER_S:
+                    self._clients.pop(client)
+
+    def close(self) -> None:
+        """Take the socket away."""
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+
+def _status(fields: dict[str, Any]) -> Status:
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
+    return Status(**values)
+
+
+def _parse(data: bytes) -> Intent | Request | None:
+    try:
+        message = json.loads(data)
+        if message["kind"] == "intent":
+            velocity = tuple(float(value) for value in message["velocity"])
+            return Intent(
+                int(message["index"]), float(message["stamp_s"]), velocity, math.nan, message["is_confident"] is True
+            )
+        if message["kind"] == "request":
+            return Request(str(message["verb"]), str(message["role"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+    return None

@@ -1,0 +1,96 @@
+"""The only code that touches pyserial: an exclusive port with bounded writes, whose every failure is a DeviceError."""
+
+from __future__ import annotations
+
+import contextlib
+from types import TracebackType
+from typing import Self
+
+import serial
+
+from bci.errors import DeviceError
+
+try:
+    from termios import error as TerminalError  # noqa: N812
+except ImportError:  # not POSIX
+    TerminalError = OSError  # type: ignore[assignment,misc]
+
+WRITE_TIMEOUT_S = 0.05
+PORT_ERRORS = (serial.SerialException, OSError, TerminalError)  # an unplugged adapter raises any of the three
+
+
+class Port:
+    """A serial port that belongs to this process alone, as a context.
+
+    Raises
+    ------
+    DeviceError
+        When it is absent, in use, or may not be opened.
+    """
+
+    def __init__(self, path: str, baud: int) -> None:
+        self.path = path
+        try:
+            self._serial = serial.Serial(path, baud, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
+        except PORT_ERRORS as error:
+            raise _refusal(path, error) from error
+        with contextlib.suppress(*PORT_ERRORS, ValueError, NotImplementedError, AttributeError):
+            self._serial.set_low_latency_mode(True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def fileno(self) -> int:
+        """For `select`."""
+        number: int = self._serial.fileno()
+        return number
+
+    def read(self) -> bytes:
+        """Whatever has arrived; never waits.
+
+        Raises
+        ------
+        DeviceError
+            When the port is gone.
+        """
+        try:
+            data: bytes = self._serial.read(4096)
+        except PORT_ERRORS as error:
+            raise DeviceError(f"Port {self.path} is gone: {error}.", "Plug the device in again.") from error
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the port, waiting at most 50 ms.
+
+        Raises
+        ------
+        DeviceError
+            When the port is gone, or does not take the bytes.
+        """
+        try:
+            n_written = self._serial.write(data)
+        except PORT_ERRORS as error:
+            raise DeviceError(f"Port {self.path} takes no bytes: {error}.", "Check cable and device.") from error
+        if n_written != len(data):
+            raise DeviceError(f"Port {self.path} took only a part of a frame.", "Check cable and device.")
+
+    def close(self) -> None:
+        """Give the port back."""
+        with contextlib.suppress(*PORT_ERRORS):
+            self._serial.close()
+
+
+def _refusal(path: str, error: Exception) -> DeviceError:
+    text = str(error).lower()
+    if "lock" in text or "busy" in text or "temporarily unavailable" in text:
+        return DeviceError(f"Port {path} is in use by another program.", "End that program, then try again.")
+    if "no such file" in text or "not found" in text:
+        return DeviceError(f"Port {path} does not exist.", "Plug the device in; `bci devices` lists the ports.")
+    if "permission" in text:
+        return DeviceError(f"Port {path} may not be opened.", "Join the group dialout; `bci doctor` says how.")
+    return DeviceError(f"Port {path} cannot be opened: {error}.", "`bci devices` lists the ports.")
