@@ -163,8 +163,8 @@ class Profile(Section):
         bin_samples = self.features.bin_ms * self.stream.rate_hz / 1000.0
         if abs(bin_samples - round(bin_samples)) > 1e-6 or round(bin_samples) < 1:
             problems.append(
-                f"features.bin_ms: {self.features.bin_ms:g} ms at {self.stream.rate_hz:g} Hz is {bin_samples:g} samples; "
-                "it must be a whole number of at least 1"
+                f"features.bin_ms: {self.features.bin_ms:g} ms at {self.stream.rate_hz:g} Hz is {bin_samples:g} "
+                "samples; it must be a whole number of at least 1"
             )
         if isinstance(self.features, BandPower):
             nyquist_hz = self.stream.rate_hz / 2

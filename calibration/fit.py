@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bci.decoding.estimation import fit_observation
-from bci.decoding.model import Model
+from bci.decoding.model import Model, check_model, load_model
 from bci.decoding.velocity import VelocityDecoder
 from bci.errors import ModelError
 from bci.profile import Profile
@@ -90,3 +91,16 @@ def _with_gate(model: Model, features: Array, tau_s: float) -> Model:
     gate = max(2.0, GATE_MARGIN * float(np.quantile(nis, 0.999)))
     provenance = {**model.provenance, "nis_median": round(float(np.median(nis)), 4)}
     return dataclasses.replace(model, nis_gate=gate, provenance=provenance)
+
+
+def load_fitting_model(path: Path, profile: Profile, feature_labels: tuple[str, ...], bin_s: float) -> Model:
+    """Load a model and make sure that it fits the profile and the stream's features.
+
+    Raises
+    ------
+    ModelError
+        When it is damaged, or was fitted for something else.
+    """
+    model = load_model(path)
+    check_model(model, profile.decoder.outputs, feature_labels, profile.features_hash, bin_s)
+    return model

@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings_file = folder / f"lsl_api_{os.getpid()}.cfg"
     settings_file.write_text(
         "[ports]\nIPv6 = disable\n[multicast]\nResolveScope = machine\n"
-        f"[lab]\nSessionID = test-{uuid.uuid4().hex}\n[log]\nlevel = -2\n",
+        f"[lab]\nSessionID = test-{uuid.uuid4().hex}\n[log]\nlevel = -3\n",
         encoding="utf-8",
     )
     os.environ["LSLAPICFG"] = str(settings_file)

@@ -47,8 +47,6 @@ def examine(sessions: Path) -> Iterator[Finding]:
 
 def _python() -> Finding:
     found = f"{sys.version.split()[0]} on {sysconfig.get_platform()}"
-    if sys.version_info < (3, 11):
-        return Finding("Python", "failure", found, "Install Python 3.11 or newer.")
     return Finding("Python", "ok", found)
 
 

@@ -12,7 +12,7 @@ import pylsl
 from bci.errors import StreamError
 from bci.profile import Stream
 
-SETTLE_S = 1.2  # two rounds of asking: a second source of the same name must have its chance to answer
+SETTLE_S = 1.2  # the first round of asking hears one source only; the second, after half a second, hears all
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,37 @@ class Found:
 
 def find_all(seconds: float) -> list[Found]:
     """Every stream that answers within `seconds`, by name."""
-    found = [
-        Found(
-            name=info.name(),
-            type=info.type(),
-            n_channels=info.channel_count(),
-            rate_hz=info.nominal_srate(),
-            host=info.hostname(),
-            source_id=info.source_id(),
-            info=info,
-        )
-        for info in pylsl.resolve_streams(seconds)
-    ]
+    found = map(_found, pylsl.resolve_streams(seconds))
     return sorted(found, key=lambda stream: (stream.name, stream.source_id))
+
+
+class Lookout:
+    """Streams as they come and go, without waiting: liblsl keeps asking in the background.
+
+    Parameters
+    ----------
+    source_id : str
+        Only this one; empty: all.
+    """
+
+    def __init__(self, source_id: str = "") -> None:
+        self._resolver = pylsl.ContinuousResolver("source_id", source_id) if source_id else pylsl.ContinuousResolver()
+
+    def results(self) -> list[Found]:
+        """What is there now."""
+        return [_found(info) for info in self._resolver.results()]
+
+
+def _found(info: Any) -> Found:
+    return Found(
+        name=info.name(),
+        type=info.type(),
+        n_channels=info.channel_count(),
+        rate_hz=info.nominal_srate(),
+        host=info.hostname(),
+        source_id=info.source_id(),
+        info=info,
+    )
 
 
 def matches(found: Found, wanted: Stream) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-import time
 from typing import Any
 
 from bci.errors import StreamError
-from bci.streams.discover import find_all
+from bci.streams.discover import Lookout
 from bci.streams.inlet import open_inlet
 
 BUFFER_S = 60
+LOOK_EVERY_S = 0.05
 
 
 class LatestSamples:
@@ -51,12 +52,9 @@ class LatestSamples:
             self._inlet.close_stream()
 
     def _find(self) -> None:
-        while not self._closing.is_set():
-            for found in find_all(0.2):
-                if found.source_id == self.source_id:
-                    try:
-                        self._inlet = open_inlet(found, BUFFER_S)[0]
-                    except StreamError:
-                        break
+        lookout = Lookout(self.source_id)
+        while not self._closing.wait(LOOK_EVERY_S):
+            for found in lookout.results():
+                with contextlib.suppress(StreamError):  # it ended meanwhile
+                    self._inlet = open_inlet(found, BUFFER_S)[0]
                     return
-            time.sleep(0.05)

@@ -30,5 +30,5 @@ def configure(scope: str = "machine", session_id: str = "") -> None:
     _configured.append((scope, session_id))
     pylsl.set_config_content(
         f"[ports]\nIPv6 = disable\n[multicast]\nResolveScope = {scope}\n"
-        f"[lab]\nSessionID = {session_id or 'default'}\n[log]\nlevel = -2\n"
+        f"[lab]\nSessionID = {session_id or 'default'}\n[log]\nlevel = -3\n"
     )

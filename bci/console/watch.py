@@ -1,0 +1,207 @@
+"""The operator's live view: a plain reader of the guardian's reports and of the session's streams."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+
+from bci.console.keys import key_presses
+from bci.console.view import Snapshot, World, draw
+from bci.live.session import Session
+from bci.streams.latest import LatestSamples
+
+DRAW_EVERY_S = 0.1
+LINE_EVERY_S = 5.0  # where there is no terminal
+LATENCY_BINS = 3000
+REARM_AFTER_S = 1.0
+VERBS = {" ": "stop", "a": "arm", "d": "disarm", "f": "acknowledge", "r": "reset_stop"}
+KEYS = "space stop   a arm   d disarm   f accept fault   r reset stop   q quit"
+
+
+class Watch:
+    """What is known of a running session, and what the operator may ask.
+
+    Parameters
+    ----------
+    session : Session
+        Running.
+    title : str
+        First line of the screen.
+    total_s : float or None
+        How long it will take.
+    arms_itself : bool
+        Whether the device is armed as soon as there is a decoder: only for the software twin.
+    """
+
+    def __init__(self, session: Session, title: str, total_s: float | None, arms_itself: bool) -> None:
+        self.session = session
+        self.title = title
+        self.total_s = total_s
+        self.phase = "waiting for signals"
+        self._arms_itself = arms_itself
+        self._outputs = session.plan.profile.decoder.outputs
+        self._start_s = time.monotonic()
+        self._asked_s = -math.inf
+        self._readers = {
+            name: LatestSamples(f"bci-{session.plan.session_id}-{name}")
+            for name in ("intents", "latency", "events", *(("world", "cues") if session.plan.demonstration else ()))
+        }
+        self._intent = (0.0,) * len(self._outputs)
+        self._stamp_s = math.nan
+        self._world: World | None = None
+        self._latency_s: deque[float] = deque(maxlen=LATENCY_BINS)
+        self._events: deque[str] = deque(maxlen=3)
+        self._n_successes = self._n_trials = 0
+        self._state, self._reason = "–", ""
+        self._axes: tuple[str, ...] = ()
+        self._positions: tuple[float, ...] = ()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since the session was ready."""
+        return time.monotonic() - self._start_s
+
+    def look(self) -> None:
+        """Take in everything new, and arm the twin when it may be armed."""
+        for status in self.session.poll():
+            self._state, self._reason = status.state, status.reason
+            self._axes, self._positions = status.axes, status.position
+        for stamp_s, values in self._new("intents"):
+            self._intent, self._stamp_s = tuple(values[: len(self._outputs)]), stamp_s
+        for _, values in self._new("latency"):
+            if math.isfinite(values[0]):
+                self._latency_s.append(values[0])
+        for _, values in self._new("events"):
+            self._events.append(values[0])
+        for _, values in self._new("cues"):
+            self._take_cue(values[0])
+        for _, values in self._new("world"):
+            k = len(self._outputs)
+            self._world = World(tuple(values[:k]), tuple(values[k : 2 * k]), values[2 * k] > 0.5, values[-1] > 0.5)
+        self._arm_when_possible()
+
+    def press(self, keys: str) -> bool:
+        """Do what the operator asks; false to quit."""
+        for key in keys:
+            if key in VERBS:
+                self.session.request(VERBS[key])
+        self._arms_itself &= " " not in keys and "d" not in keys
+        return "q" not in keys
+
+    def snapshot(self) -> Snapshot:
+        """Everything on the screen now."""
+        p50_ms, p99_ms = (1e3 * np.percentile(self._latency_s, [50, 99])) if self._latency_s else (math.nan, math.nan)
+        return Snapshot(
+            title=self.title,
+            phase=self.phase,
+            elapsed_s=self.elapsed_s,
+            total_s=self.total_s,
+            device_state=self._state,
+            reason=self._reason,
+            outputs=self._outputs,
+            intent=self._intent,
+            axes=self._axes,
+            axis_positions=self._positions,
+            world=self._world,
+            n_successes=self._n_successes,
+            n_trials=self._n_trials,
+            latency_p50_ms=float(p50_ms),
+            latency_p99_ms=float(p99_ms),
+            data_age_ms=1e3 * (time.monotonic() - self._stamp_s),
+            events=tuple(self._events),
+            keys=KEYS,
+        )
+
+    def close(self) -> None:
+        """Stop reading."""
+        for reader in self._readers.values():
+            reader.close()
+
+    def _new(self, name: str) -> Iterator[tuple[float, list[Any]]]:
+        reader = self._readers.get(name)
+        return iter(()) if reader is None else iter(reader.pull())
+
+    def _take_cue(self, cue: str) -> None:
+        word, _, rest = cue.partition(" ")
+        if word == "block":
+            self.phase = {"observation": "watch the hand and imagine moving it", "closed_loop": "closed loop"}[rest]
+        elif word == "trial":
+            self.phase = rest.partition(" ")[2]
+        elif word in ("success", "timeout"):
+            self._n_trials += 1
+            self._n_successes += word == "success"
+
+    def _arm_when_possible(self) -> None:
+        now_s = time.monotonic()
+        if not self.session.plan.ready_file("decoder").exists():
+            return
+        if not self.session.plan.demonstration:
+            self.phase = "decoding"
+        if self._arms_itself and self._state == "DISARMED" and now_s - self._asked_s > REARM_AFTER_S:
+            self._asked_s = now_s
+            self.session.request("arm")
+
+
+def show(watch: Watch, console: Console) -> None:
+    """Show the session until it is over, its time is up, or the operator presses q or Ctrl-C.
+
+    Raises
+    ------
+    SessionError
+        When one of its processes died.
+    """
+    with ends_on_sigterm(), key_presses() as pressed, _screen(console) as live:
+        drawn_s = -math.inf
+        every_s = DRAW_EVERY_S if console.is_terminal else LINE_EVERY_S
+        while watch.press(pressed()) and not watch.session.is_over:
+            watch.session.check()
+            watch.look()
+            if watch.session.plan.demonstration is None and watch.total_s and watch.elapsed_s >= watch.total_s:
+                break
+            if time.monotonic() - drawn_s >= every_s:
+                drawn_s = time.monotonic()
+                if live is not None:
+                    live.update(draw(watch.snapshot()), refresh=True)
+                else:
+                    console.print(_line(watch.snapshot()))
+            time.sleep(0.02)
+        watch.look()
+
+
+@contextmanager
+def _screen(console: Console) -> Iterator[Live | None]:
+    if not console.is_terminal:
+        yield None
+        return
+    with Live(console=console, auto_refresh=False, screen=True) as live:
+        yield live
+
+
+@contextmanager
+def ends_on_sigterm() -> Iterator[None]:
+    """SIGTERM unwinds like Ctrl-C, so that the device is stopped and the files are closed."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _line(s: Snapshot) -> str:
+    trials = f", {s.n_successes} of {s.n_trials} movements" if s.n_trials else ""
+    return f"{s.elapsed_s:5.0f} s  {s.device_state:<9} {s.phase}{trials}"

@@ -1,0 +1,122 @@
+"""The real-time loop: samples in, intents out, in a process of its own. Read it from `run` downwards.
+
+On the normal path of a tick nothing is logged, locked or raised. What a tick publishes goes to LSL outlets, whose
+pushes never wait for a reader. When the source falls silent the loop simply sends no intents: the guardian's lease
+runs out and the device holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+
+from pylsl import local_clock
+
+from bci.decoding.model import Model, save_model
+from bci.decoding.velocity import VelocityDecoder
+from bci.live.latency import LatencyLog
+from bci.live.publisher import Publisher
+from bci.live.realtime import enter_real_time
+from bci.live.teacher import Teacher
+from bci.live.warmup import warm_up
+from bci.pipeline import Pipeline, Step, make_pipeline
+from bci.plan import Plan, write_json
+from bci.process import StopFlag, run_in_session
+from bci.streams.inlet import Inlet
+from bci.streams.network import configure
+from bci.types import Event
+from calibration.fit import load_fitting_model
+from drivers.link import GuardianClient
+
+PULL_TIMEOUT_S = 0.02
+LATENCY_BINS = 360_000  # two hours at 50 Hz; older bins are overwritten
+FIND_STREAM_S = 20.0
+
+
+class Loop:
+    """What one tick needs, all of it made before the first tick."""
+
+    def __init__(self, plan: Plan, inlet: Inlet, guardian: GuardianClient) -> None:
+        self.plan = plan
+        self.inlet = inlet
+        self.guardian = guardian
+        self.pipeline: Pipeline = make_pipeline(plan.profile, inlet.labels, None)
+        self.publisher = Publisher(plan, self.pipeline.extractor.labels, self.pipeline.extractor.bin_s)
+        self.teacher = Teacher(plan) if plan.demonstration else None
+        self.latency = LatencyLog(LATENCY_BINS)
+        self.arrival_s = 0.0
+
+    def tick(self) -> None:
+        """Wait for samples at most one pull, turn them into intents, and take in what the guardian reports."""
+        if self.teacher is not None:
+            self.teacher.listen(self.pipeline)
+        chunks = self.inlet.pull(PULL_TIMEOUT_S)
+        self.arrival_s = local_clock()
+        for chunk in chunks:
+            self.pipeline.push(chunk, self.act)
+        for status in self.guardian.poll():
+            self.latency.actuated(status.intent_index, status.sent_s, status.acknowledged_s)
+            self.publisher.status(status)
+        for event in self.inlet.events():
+            self.publisher.event(event)
+
+    def act(self, step: Step) -> None:
+        """Send the intent of one bin to the guardian first, then tell everyone else."""
+        intent = step.intent
+        if intent is not None:
+            self.guardian.send_intent(intent)
+            intent_s = local_clock()
+            self.latency.decoded(intent.index, intent.stamp_s, self.arrival_s, intent_s)
+            self.publisher.intent(intent, intent_s - intent.stamp_s)
+        elif self.teacher is not None:
+            self.teacher.observe(step)
+        self.publisher.frame(step.frame)
+
+    def use(self, model: Model) -> None:
+        """Decode with a model from the next bin on."""
+        settings = self.plan.profile.decoder
+        self.pipeline.decoder = VelocityDecoder(model, settings.tau_ms / 1e3, settings.beta)
+        self.plan.ready_file("decoder").touch()
+
+    def calibrate_once(self) -> None:
+        """Fit the first decoder when the observation block is over; the device is not armed yet."""
+        if self.teacher is None or self.pipeline.decoder is not None or not self.teacher.has_finished_observing:
+            return
+        extractor = self.pipeline.extractor
+        self.use(self.teacher.fit(extractor.labels, extractor.bin_s))
+        self.publisher.event(Event(local_clock(), "loop", "fitted", f"First decoder from {self.teacher.n_bins} bins."))
+
+    def save(self) -> None:
+        """Keep what was learned and measured, however the loop ends."""
+        self.latency.save(self.plan.path("latency.npz"))
+        if self.pipeline.decoder is not None:
+            save_model(self.plan.path("model_last.npz"), self.pipeline.decoder.to_model())
+        if self.teacher is not None:
+            self.teacher.close()
+
+
+def run(plan: Plan, stop: StopFlag) -> None:
+    """Open, check, warm up, loop, close."""
+    configure(plan.lsl_scope, plan.lsl_session_id)
+    profile = plan.profile
+    with contextlib.ExitStack() as stack:
+        inlet = stack.enter_context(Inlet(profile.stream, wait_s=FIND_STREAM_S))
+        guardian = stack.enter_context(contextlib.closing(GuardianClient(plan.runtime, "loop")))
+        loop = Loop(plan, inlet, guardian)
+        extractor = loop.pipeline.extractor
+        model = None
+        if plan.model is not None:
+            model = load_fitting_model(plan.model, profile, extractor.labels, extractor.bin_s)
+        warm_up(profile, inlet.labels)
+        stack.callback(loop.save)
+        write_json(plan.path("realtime.json"), dataclasses.asdict(enter_real_time()))
+        if model is not None:
+            loop.use(model)
+        plan.ready_file("loop").touch()
+        while not stop:
+            loop.tick()
+            loop.calibrate_once()
+
+
+if __name__ == "__main__":
+    run_in_session(run)

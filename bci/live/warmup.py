@@ -1,0 +1,36 @@
+"""Run every kernel once with the shapes of the session, so that nothing compiles while somebody waits for it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bci.decoding.model import Model
+from bci.decoding.velocity import VelocityDecoder
+from bci.pipeline import make_pipeline
+from bci.profile import Profile
+from bci.types import Chunk, Label
+
+N_BINS = 20
+
+
+def warm_up(profile: Profile, labels: tuple[str, ...]) -> None:
+    """Push invented samples through a pipeline of its own, decoding and learning."""
+    pipeline = make_pipeline(profile, labels, None)
+    extractor, k = pipeline.extractor, len(profile.decoder.outputs)
+    model = Model(
+        outputs=profile.decoder.outputs,
+        feature_labels=extractor.labels,
+        features_hash=profile.features_hash,
+        bin_s=extractor.bin_s,
+        C=np.random.default_rng(0).normal(size=(extractor.n_features, k + 1)),
+        Q=np.eye(extractor.n_features),
+        R=100.0 * np.eye(k + 1),
+        n_effective=100.0,
+        nis_gate=1e9,
+    )
+    pipeline.decoder = VelocityDecoder(model, profile.decoder.tau_ms / 1e3, profile.decoder.beta)
+    pipeline.teach(Label(0.0, (0.0,) * k))
+    n_samples = N_BINS * profile.bin_samples
+    samples = np.random.default_rng(1).poisson(3.0, size=(n_samples, len(labels))).astype(np.float64)
+    stamps_s = np.arange(n_samples) / profile.stream.rate_hz
+    pipeline.push(Chunk(samples, stamps_s), lambda step: None)
