@@ -120,3 +120,79 @@ class Event:
     source: str
     code: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """The regular stream that a decoder would read.
+
+    Attributes
+    ----------
+    name, type, unit : str
+        As LSL would give them.
+    labels : tuple of str
+        One per channel.
+    rate_hz : float
+        Nominal.
+    samples : Array
+        Shape (n_samples, n_channels).
+    stamps_s : Array
+        Shape (n_samples,), increasing; where samples were lost they jump.
+    """
+
+    name: str
+    type: str
+    unit: str
+    labels: tuple[str, ...]
+    rate_hz: float
+    samples: Array
+    stamps_s: Array
+
+    @property
+    def seconds(self) -> float:
+        """From the first sample to one period after the last."""
+        return float(self.stamps_s[-1] - self.stamps_s[0]) + 1.0 / self.rate_hz
+
+
+@dataclass(frozen=True, slots=True)
+class Kinematics:
+    """Measured movement: positions first, then velocities.
+
+    Attributes
+    ----------
+    names : tuple of str
+        For example x, y, vx, vy.
+    unit : str
+        Of the positions; velocities are per second.
+    values : Array
+        Shape (n_samples, len(names)).
+    stamps_s : Array
+        Shape (n_samples,).
+    """
+
+    names: tuple[str, ...]
+    unit: str
+    values: Array
+    stamps_s: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One file.
+
+    Attributes
+    ----------
+    signal : Signal
+        What is decoded.
+    kinematics : Kinematics or None
+        What was done, where it was measured.
+    markers : tuple of (float, str)
+        Stamp and text, in order.
+    marker_name : str
+        Name of the marker stream; empty where there is none.
+    """
+
+    signal: Signal
+    kinematics: Kinematics | None = None
+    markers: tuple[tuple[float, str], ...] = ()
+    marker_name: str = ""

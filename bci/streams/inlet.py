@@ -12,8 +12,8 @@ import pylsl
 
 from bci.errors import StreamError
 from bci.profile import Stream
+from bci.signals.grid import Grid
 from bci.streams.discover import Found, find_one
-from bci.streams.health import Grid
 from bci.types import Array, Chunk, Event
 
 OPEN_TIMEOUT_S = 5.0

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bci.streams.health import Grid
+from bci.signals.grid import Grid
 
 
 def split(stamps, rate_hz=50.0, cuts=()):

@@ -1,0 +1,68 @@
+"""`bci fit` and `bci evaluate`: from a recording to a decoder, and how well it decodes what it has not seen."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bci.configs import find_profile
+from bci.decoding.model import save_model
+from bci.plan import write_json
+from bci.profile import load_profile
+from bci.recording.reader import read_recording
+from calibration import offline
+
+
+def fit_recording(file: Path, profile_name: str, model_path: Path, stream: str) -> None:
+    """Fit a decoder on a recording, print what it rests on, and write the model."""
+    console = Console()
+    profile = load_profile(find_profile(profile_name))
+    with console.status(f"reading {file.name}"):
+        recording = read_recording(file, stream)
+    with console.status("fitting"):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        provenance = {"recording": file.name, "recording_sha256": digest, "profile": profile.name}
+        model, frames = offline.fit_recording(recording, profile, provenance)
+        save_model(model_path, model)
+    used_s = model.n_effective * model.bin_s
+    table = Table.grid(padding=(0, 2))
+    table.add_row("recording", f"{file.name}, {recording.signal.seconds:.0f} s")
+    table.add_row("features", f"{len(model.feature_labels)}, bins of {1e3 * model.bin_s:g} ms")
+    table.add_row("learned from", f"{used_s:.0f} s with known intention, of {len(frames.features) * model.bin_s:.0f} s")
+    table.add_row("decodes", ", ".join(model.outputs))
+    table.add_row("full effort", f"{model.provenance['full_effort_speed']:.3g} of the recording's units per second")
+    table.add_row("model", str(model_path))
+    console.print(table)
+
+
+def evaluate_recording(
+    file: Path, profile_name: str | None, test: Path | None, train_fraction: float, stream: str, json: Path | None
+) -> None:
+    """Print correlation and R² per axis on held-out bins, and write them as JSON when wanted."""
+    console = Console()
+    profile = None if profile_name is None else load_profile(find_profile(profile_name))
+    with console.status("reading"):
+        recording = read_recording(file, stream)
+        held_out = None if test is None else read_recording(test, stream)
+    with console.status("fitting and decoding"):
+        if profile is None:
+            evaluation = offline.evaluate_plain(recording, held_out, train_fraction)
+        else:
+            evaluation = offline.evaluate_profile(recording, profile, held_out, train_fraction)
+    where = f"the last {100 * (1 - train_fraction):.0f} % of {file.name}" if test is None else test.name
+    console.print(f"{evaluation.method}; {evaluation.n_train} bins to fit, {evaluation.n_test} held out ({where})")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("axis", "CC", "R²", "MSE"):
+        table.add_column(heading, justify="left" if heading == "axis" else "right")
+    for score in evaluation.scores:
+        table.add_row(score.axis, f"{score.cc:.3f}", f"{score.r2:.3f}", f"{score.mse:.4g}")
+    console.print(table)
+    if evaluation.position_mse is not None:
+        console.print(f"position MSE {evaluation.position_mse:.2f} squared units")
+    if json is not None:
+        write_json(json, {"file": file.name, "test": None if test is None else test.name,
+                          "train_fraction": train_fraction, **offline.as_json(evaluation)})  # fmt: skip
+        console.print(f"written to {json}")

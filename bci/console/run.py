@@ -1,0 +1,56 @@
+"""`bci run`: decode a live stream and drive the device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from bci.configs import find_profile
+from bci.console.summary import print_summary
+from bci.console.watch import Watch, ends_on_sigterm, show
+from bci.decoding.model import load_model
+from bci.errors import ModelError
+from bci.live.session import Session
+from bci.plan import create_plan
+from bci.profile import Profile, load_profile
+from bci.streams.network import configure
+
+
+def run_profile(
+    name: str, model: Path | None, seconds: float | None, port: str | None, sessions: Path, network: bool
+) -> int:
+    """Run a session until its time is up, q, or Ctrl-C; print its latencies."""
+    console = Console()
+    path = find_profile(name)
+    profile = load_profile(path)
+    model_path = _find_model(profile, path, model)
+    load_model(model_path)  # a damaged model is refused before any process starts
+    plan = create_plan(sessions, profile, model=model_path, lsl_scope="link" if network else "machine")
+    configure(plan.lsl_scope, plan.lsl_session_id)
+    port = port or profile.device.port
+    session = Session(plan, port)
+    with ends_on_sigterm():
+        with console.status(f"waiting for stream '{profile.stream.name}'"):
+            session.start()
+        with session:
+            watch = Watch(session, f"bci run {profile.name} → {port}", seconds, arms_itself=port == "twin")
+            try:
+                show(watch, console)
+            finally:
+                watch.close()
+                with console.status("stopping the device, closing the recording"):
+                    session.close()
+    print_summary(console, plan, None)
+    return 0
+
+
+def _find_model(profile: Profile, path: Path, model: Path | None) -> Path:
+    if model is not None:
+        return model.absolute()
+    if profile.model:
+        return (path.parent / profile.model).absolute()
+    raise ModelError(
+        f"Profile '{profile.name}' names no model.",
+        f"Fit one (bci fit FILE --profile {profile.name} --model model.npz) and give it with --model.",
+    )
