@@ -26,7 +26,7 @@ app.add_typer(profile_app, name="profile")
 ProfilePath = Annotated[str, typer.Argument(metavar="PROFILE", help="A profile's path, or the name of a shipped one.")]
 RecordingPath = Annotated[Path, typer.Argument(metavar="FILE", help="A recording: .mat, .xdf or .edf.")]
 SessionsOption = Annotated[Path, typer.Option("--sessions", help="Where session folders are made.")]
-StreamOption = Annotated[str, typer.Option("--stream", help="Which stream of the file, when it holds several.")]
+StreamOption = Annotated[str, typer.Option("--stream", help="Name or type, when the file holds several.")]
 NetworkOption = Annotated[bool, typer.Option("--network", help="Also beyond this machine (LSL has no encryption).")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the result here as JSON.")]
 

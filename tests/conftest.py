@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from bench import Bench
 
 settings.register_profile("dev", max_examples=30, deadline=None, derandomize=True)
 settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True)
@@ -48,3 +54,15 @@ def real_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    """A device twin on a pseudo-terminal, and everything to guard and drive it."""
+    with tempfile.TemporaryDirectory(prefix="bci-test-") as folder:  # a short path: socket addresses are short
+        bench = Bench(Path(folder))
+        try:
+            bench.start_twin()
+            yield bench
+        finally:
+            bench.close()

@@ -40,7 +40,8 @@ def read_matlab(path: Path) -> Recording:
 
 def _limblab(data: Any) -> Recording:
     """Binned recordings of the Miller laboratory; velocity is the gradient of position (theirs holds spikes)."""
-    bin_s = float(np.median(np.diff(data.timeframe)))
+    times_s = np.asarray(data.timeframe, dtype=np.float64)
+    bin_s = round(float(times_s[-1] - times_s[0]) / (len(times_s) - 1), 5)
     counts = np.round(np.asarray(data.spikeratedata, dtype=np.float64) * bin_s)
     position = np.asarray(data.cursorposbin, dtype=np.float64)
     velocity = np.gradient(position, bin_s, axis=0)

@@ -22,7 +22,7 @@ def read_recording(path: Path, stream: str = "") -> Recording:
     path : Path
         A file ending in .mat, .xdf or .edf.
     stream : str
-        Name of the stream to decode, where an XDF file holds several.
+        Name or type of the stream to decode, where an XDF file holds several.
 
     Raises
     ------
@@ -103,15 +103,18 @@ def _channel_fields(info: Any) -> list[Any]:
 
 def _choose(streams: list[Any], path: Path, name: str) -> Any:
     """Pick the stream to decode: the named one, or the only one that is a source and has samples."""
-    names = ", ".join(f"'{s['info']['name'][0]}' ({len(s['time_stamps'])} samples)" for s in streams) or "none"
+    known = [(s["info"]["name"][0], s["info"]["type"][0] or "", len(s["time_stamps"])) for s in streams]
+    names = ", ".join(f"'{title}' of type '{kind}' ({n} samples)" for title, kind, n in known) or "none"
     if name:
-        fitting = [s for s in streams if s["info"]["name"][0] == name]
+        fitting = [s for s, (title, kind, _) in zip(streams, known, strict=True) if name in (title, kind)]
     else:
         fitting = [s for s in streams if len(s["time_stamps"]) and not s["info"]["name"][0].startswith("bci.")]
     if len(fitting) == 1:
         return fitting[0]
-    what = f"{len(fitting)} regular streams {f'named {name!r}' if name else 'with samples'}"
-    raise RecordingError(f"{path} has {what}; its regular streams: {names}.", "Name one with --stream.")
+    what = f"{len(fitting)} regular streams {f'called {name!r}' if name else 'with samples'}"
+    raise RecordingError(
+        f"{path} has {what}; its regular streams: {names}.", "Choose one by name or type with --stream."
+    )
 
 
 def _read_edf(path: Path, stream: str) -> Recording:

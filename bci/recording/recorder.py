@@ -111,8 +111,8 @@ class Finder:
 
     def _is_ours(self, found: Found) -> bool:
         stream = self._profile.stream
-        is_marker = bool(stream.markers) and found.name == stream.markers
-        return found.source_id.startswith(self._prefix) or matches(found, stream) or is_marker
+        names = {f"{stream.name}-kinematics", stream.markers} - {""}
+        return found.source_id.startswith(self._prefix) or matches(found, stream) or found.name in names
 
 
 def record(plan: Plan, stop: StopFlag) -> None:

@@ -8,13 +8,10 @@ import json
 import math
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-
-import pytest
 
 from bci.types import Intent
 from drivers.link import GuardianClient, Status
@@ -137,15 +134,3 @@ def wait_for(condition, seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.005)
-
-
-@pytest.fixture
-def bench():
-
-    with tempfile.TemporaryDirectory(prefix="bci-test-") as folder:  # a short path: socket addresses are short
-        bench = Bench(Path(folder))
-        try:
-            bench.start_twin()
-            yield bench
-        finally:
-            bench.close()

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from bci.configs import find_profile
+from bci.errors import ModelError, RecordingError
+from bci.profile import load_profile
+from bci.recording.reader import read_recording
+from bci.types import Kinematics, Recording, Signal
+from calibration.offline import evaluate_plain, evaluate_profile, fit_recording
+
+PROFILE = load_profile(find_profile("intracortical_rates"))
+
+
+def recording(n=3000, n_channels=96, seed=0):
+    random = np.random.default_rng(seed)
+    velocity = np.repeat(random.normal(size=(n // 20, 2)), 20, axis=0) * 10
+    position = np.cumsum(velocity, axis=0) / 20
+    rates = np.maximum(0.2, 3 + velocity @ random.normal(0, 0.15, (2, n_channels)))
+    stamps = np.arange(n) / 20
+    counts = random.poisson(rates).astype(float)
+    labels = tuple(f"u{i}" for i in range(n_channels))
+    signal = Signal("IntracorticalRates", "Rates", "count", labels, 20.0, counts, stamps)
+    return Recording(signal, Kinematics(("x", "y", "vx", "vy"), "cm", np.hstack([position, velocity]), stamps))
+
+
+def test_a_live_decoder_fitted_on_the_beginning_decodes_the_end():
+    profile = PROFILE.model_copy(update={"training": PROFILE.training.model_copy(update={"lead_bins": 0})})
+    evaluation = evaluate_profile(recording(), profile)
+    assert evaluation.n_test == 600
+    assert all(score.cc > 0.75 for score in evaluation.scores)
+
+
+def test_the_held_out_part_is_the_end_and_never_seen_in_fitting():
+    whole = recording()
+    spoiled = whole.signal.samples.copy()
+    spoiled[2400:] = spoiled[2400:][np.random.default_rng(1).permutation(600)]
+    spoiled_signal = Signal(*[getattr(whole.signal, n) for n in ("name", "type", "unit", "labels", "rate_hz")],
+                            spoiled, whole.signal.stamps_s)  # fmt: skip
+    before, _ = fit_recording(whole, PROFILE, {}, 0.8)
+    after, _ = fit_recording(Recording(spoiled_signal, whole.kinematics), PROFILE, {}, 0.8)
+    np.testing.assert_array_equal(before.C, after.C)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [({"n_channels": 95}, "has 95 channels at 20 Hz, the profile expects 96 at 20 Hz"), ({"n": 100}, "too few")],
+)
+def test_a_recording_that_does_not_fit_the_profile_is_refused(change, complaint):
+    with pytest.raises((RecordingError, ModelError), match=complaint):
+        fit_recording(recording(**change), PROFILE, {})
+
+
+def test_without_kinematics_or_cues_there_is_nothing_to_learn():
+    bare = Recording(recording().signal)
+    with pytest.raises(RecordingError, match=r"no kinematics.*maps no cues"):
+        fit_recording(bare, PROFILE, {})
+    with pytest.raises(RecordingError, match="no kinematics to compare with"):
+        evaluate_plain(bare)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "cc"),
+    [
+        ("limblab_nick/Nick_CO_001-01-binned.mat", [0.79, 0.84, 0.71, 0.66]),
+        ("limblab_nick/Nick_CO_002-01-binned.mat", [0.90, 0.85, 0.75, 0.63]),
+    ],
+)
+def test_the_plain_filter_reaches_the_known_correlations_on_nick(real_data, name, cc):
+    evaluation = evaluate_plain(read_recording(real_data(name)))
+    np.testing.assert_allclose([score.cc for score in evaluation.scores], cc, atol=0.011)
+
+
+@pytest.mark.real
+def test_the_plain_filter_reaches_the_known_r2_on_contdata95(real_data):
+    evaluation = evaluate_plain(read_recording(real_data("contdata95/contdata95.mat")))
+    np.testing.assert_allclose([score.r2 for score in evaluation.scores], [0.63, 0.65, 0.45, 0.50], atol=0.006)
+
+
+@pytest.mark.real
+def test_a_real_day_decodes_forward_in_time(real_data):
+    day = read_recording(real_data("limblab_spike_wf_2012/Spike_07-19-12_WF_001.mat"))
+    assert np.mean([score.cc for score in evaluate_plain(day).scores[:2]]) > 0.85
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "profile", "least"),
+    [
+        ("xdf/magicblink_emg/three_motion_one.xdf", "emg_openbci", 0.4),
+        ("eegmmidb_S001/S001R06.edf", "eeg_motor_imagery", 0.3),
+    ],
+)
+def test_cued_recordings_decode_what_was_cued_later(real_data, name, profile, least):
+    evaluation = evaluate_profile(read_recording(real_data(name)), load_profile(find_profile(profile)))
+    assert all(score.cc > least for score in evaluation.scores)
