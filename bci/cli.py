@@ -18,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
 )
 profile_app = typer.Typer(help="Check the profile of a participant.", no_args_is_help=True)
 app.add_typer(profile_app, name="profile")

@@ -13,7 +13,6 @@ import select
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,55 +20,18 @@ from bci.errors import BciError, DeviceError
 from bci.types import Intent
 from drivers import machine as m
 from drivers import node
+from drivers.checks import MOST_SILENCE_S, failures_before_power
 from drivers.host import NodeHost
 from drivers.limits import AxisLimiter
 from drivers.link import GuardianSocket, Request, Status
+from drivers.settings import Config, read_config
 from drivers.transport import Port
 
 PERIOD_S = 0.02
-MOST_SILENCE_S = 0.15  # of the device, while powered
 CHECK_PINGS = 10
-CHECK_INTENT_HZ = 5.0
 ARM_ANSWER_S = 0.5
 STOP_FILE = "stop.json"
 AFTER_BAD_REPLIES = 0.05  # share of bad frames over the last second that is a fault
-
-
-@dataclass(frozen=True)
-class Config:
-    """What the guardian is told at its start, from a JSON file; nothing changes while it runs."""
-
-    driver: str
-    port: str
-    baud: int
-    outputs: tuple[str, ...]
-    maps: tuple[dict[str, Any], ...]
-    limits: dict[str, float]
-    stale_after_ms: float
-    socket_dir: Path
-    state_dir: Path
-    log_path: Path
-    ready_file: Path
-
-    @property
-    def rules(self) -> m.Rules:
-        """Times of the state machine."""
-        return m.Rules(
-            lease_s=self.limits["lease_ms"] / 1e3,
-            stale_s=self.stale_after_ms / 1e3,
-            hold_to_disarm_s=self.limits["hold_to_disarm_ms"] / 1e3,
-            idle_to_disarm_s=self.limits["idle_to_disarm_s"],
-        )
-
-
-def read_config(path: Path) -> Config:
-    """Read the configuration that the session wrote."""
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    for name in ("socket_dir", "state_dir", "log_path", "ready_file"):
-        fields[name] = Path(fields[name])
-    for name in ("outputs", "maps"):
-        fields[name] = tuple(fields[name])
-    return Config(**fields)
 
 
 class Guardian:
@@ -260,29 +222,12 @@ class Guardian:
                 self.machine.checked(["the device does not accept power"], now_s)
             self._say(self.host.ping, now_s)
             return
-        failures = self._failures(now_s)
+        failures = failures_before_power(self.host, self.machine, self.config.log_path.parent, now_s)
         if failures:
             self.machine.checked(failures, now_s)
             return
         self._arm_asked_s = now_s
         self._say(lambda: self.host.arm(int(self.config.limits["lease_ms"])), now_s)
-
-    def _failures(self, now_s: float) -> list[str]:
-        failures = []
-        status, lease_s = self.host.status, self.machine.rules.lease_s
-        if status is None or now_s - self.host.status_s > MOST_SILENCE_S:
-            return ["the device does not answer"]
-        slowest_s = max(self.host.rtt_s)
-        if not slowest_s < lease_s / 3:
-            failures.append(f"its answers take {1e3 * slowest_s:.0f} ms, more than a third of the lease")
-        if status.state != node.DISARMED:
-            failures.append(f"the device is {node.STATE_NAMES[min(status.state, 5)]}, not DISARMED")
-        rate_hz = self.machine.intent_rate_hz(now_s)
-        if not rate_hz >= CHECK_INTENT_HZ:
-            failures.append(f"intents come at {rate_hz:.0f} Hz, at least {CHECK_INTENT_HZ:g} are needed")
-        if not os.access(self.config.log_path.parent, os.W_OK):
-            failures.append("the fault log cannot be written")
-        return failures
 
     def _watch_device(self, now_s: float) -> None:
         if now_s - self.host.status_s > MOST_SILENCE_S and now_s - self.machine.since_s > MOST_SILENCE_S:

@@ -81,6 +81,7 @@ class GuardianClient:
 
     def __init__(self, directory: Path, name: str) -> None:
         self._path = directory / f"{name}.sock"
+        self._path.unlink(missing_ok=True)  # of one that was killed
         self._guardian = str(directory / GUARDIAN_SOCKET)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 
 from pylsl import local_clock
 
 from bci.decoding.model import Model, save_model
 from bci.decoding.velocity import VelocityDecoder
+from bci.errors import SessionError
 from bci.live.latency import LatencyLog
 from bci.live.publisher import Publisher
 from bci.live.realtime import enter_real_time
@@ -31,6 +33,8 @@ from drivers.link import GuardianClient
 PULL_TIMEOUT_S = 0.02
 LATENCY_BINS = 360_000  # two hours at 50 Hz; older bins are overwritten
 FIND_STREAM_S = 20.0
+READERS_S = 10.0
+GUARDIAN_S = 5.0
 
 
 class Loop:
@@ -41,7 +45,8 @@ class Loop:
         self.inlet = inlet
         self.guardian = guardian
         self.pipeline: Pipeline = make_pipeline(plan.profile, inlet.labels, None)
-        self.publisher = Publisher(plan, self.pipeline.extractor.labels, self.pipeline.extractor.bin_s)
+        extractor = self.pipeline.extractor
+        self.publisher = Publisher(plan, extractor.labels, extractor.bin_s, axes_of(guardian))
         self.teacher = Teacher(plan) if plan.demonstration else None
         self.latency = LatencyLog(LATENCY_BINS)
         self.arrival_s = 0.0
@@ -95,6 +100,29 @@ class Loop:
             self.teacher.close()
 
 
+def axes_of(guardian: GuardianClient) -> tuple[str, ...]:
+    """Names of the device's axes, as the guardian reports them.
+
+    Raises
+    ------
+    SessionError
+        When there is no guardian.
+    """
+    deadline_s = local_clock() + GUARDIAN_S
+    while local_clock() < deadline_s:
+        for status in guardian.poll():
+            return status.axes
+        time.sleep(0.005)
+    raise SessionError("The guardian does not report.", "Look into guardian.log of the session.")
+
+
+def wait_for_readers(publisher: Publisher, stop: StopFlag) -> None:
+    """Wait until somebody reads every stream, so that the recording holds each of them from its first sample."""
+    deadline_s = local_clock() + READERS_S
+    while not stop and not publisher.has_readers and local_clock() < deadline_s:
+        time.sleep(0.02)
+
+
 def run(plan: Plan, stop: StopFlag) -> None:
     """Open, check, warm up, loop, close."""
     configure(plan.lsl_scope, plan.lsl_session_id)
@@ -108,6 +136,7 @@ def run(plan: Plan, stop: StopFlag) -> None:
         if plan.model is not None:
             model = load_fitting_model(plan.model, profile, extractor.labels, extractor.bin_s)
         warm_up(profile, inlet.labels)
+        wait_for_readers(loop.publisher, stop)
         stack.callback(loop.save)
         write_json(plan.path("realtime.json"), dataclasses.asdict(enter_real_time()))
         if model is not None:

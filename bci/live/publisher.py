@@ -25,9 +25,11 @@ class Publisher:
         One per feature.
     bin_s : float
         Bin width.
+    axes : tuple of str
+        Names of the device's axes.
     """
 
-    def __init__(self, plan: Plan, feature_labels: tuple[str, ...], bin_s: float) -> None:
+    def __init__(self, plan: Plan, feature_labels: tuple[str, ...], bin_s: float, axes: tuple[str, ...]) -> None:
         self._plan = plan
         self._description = {"profile": plan.profile.name, "profile_hash": plan.profile_hash}
         outputs = plan.profile.decoder.outputs
@@ -37,9 +39,16 @@ class Publisher:
         )
         self._latency = self._outlet("latency", ("sample_to_intent", "intent_to_device"), ["s", "s"])
         self._events = open_marker_outlet("bci.events", f"bci-{plan.session_id}-events", self._description)
-        self._commands: Any = None
+        labels = ["state", "intent_index", *(f"command_{a}" for a in axes), *(f"position_{a}" for a in axes)]
+        self._commands = self._outlet("commands", tuple(labels), ["1"] * len(labels))
         self._told = ("", "")
         self._intent_row = np.zeros(len(outputs) + 3)
+
+    @property
+    def has_readers(self) -> bool:
+        """Whether every stream is read by somebody, the recorder first of all."""
+        outlets = (self._features, self._intents, self._latency, self._events, self._commands)
+        return all(outlet.have_consumers() for outlet in outlets)
 
     def frame(self, frame: Frame) -> None:
         """Publish the features of one bin; a missing bin is all NaN."""
@@ -56,10 +65,6 @@ class Publisher:
 
     def status(self, status: Status) -> None:
         """Publish what the device was given and did; each new state of the guardian is an event too."""
-        if self._commands is None:
-            axes = status.axes
-            labels = ["state", "intent_index", *(f"command_{a}" for a in axes), *(f"position_{a}" for a in axes)]
-            self._commands = self._outlet("commands", tuple(labels), ["1"] * len(labels))
         if len(status.position) == len(status.axes):
             row = [STATES.index(status.state), status.intent_index, *status.command, *status.position]
             self._commands.push_sample(np.array(row, dtype=np.float64), status.stamp_s)

@@ -28,6 +28,7 @@ from drivers.link import GuardianClient
 
 PERIOD_S = 0.02
 LEAD_IN_S = 2.0  # before the observation block, for the readers of the stream to find it
+READERS_S = 10.0  # longest wait for them
 POWERED = ("ARMED", "ACTIVE", "HOLD")
 TRIALS_FILE = "trials.json"
 
@@ -82,6 +83,11 @@ class Stage:
         """Publish the world of this moment."""
         self._world.push_sample(np.concatenate([position, target, [is_active, is_assisted]]), local_clock())
 
+    @property
+    def has_readers(self) -> bool:
+        """Whether both streams are read by somebody."""
+        return bool(self._world.have_consumers() and self._cues.have_consumers())
+
     def cue(self, text: str) -> None:
         """Publish a cue."""
         self._cues.push_sample([text], local_clock())
@@ -128,7 +134,10 @@ def run(plan: Plan, stop: StopFlag) -> None:
     task = CupTask(random)
     with contextlib.closing(GuardianClient(plan.runtime, "stage")) as guardian:
         stage = Stage(plan, guardian)
+        begun_s = local_clock()
         rest(stage, stop, LEAD_IN_S)
+        while not stop and not stage.has_readers and local_clock() - begun_s < READERS_S:
+            rest(stage, stop, PERIOD_S)
         observe(stage, ObservationBlock(len(stage.where), plan.demonstration.observation_s, random), stop)
         rest(stage, stop)
         perform(stage, task, plan.demonstration.closed_loop_s, stop)

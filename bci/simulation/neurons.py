@@ -60,7 +60,11 @@ class Neurons:
         keep = np.exp(-dt_s / BASELINE_DRIFT_TAU_S)
         kick = BASELINE_DRIFT_HZ * np.sqrt(1.0 - keep**2)
         self.wander_hz = keep * self.wander_hz + kick * self._random.normal(size=self.wander_hz.shape)
+        n_others = self.directions.shape[1] - 1
+        if n_others == 0:
+            return
         same = TUNING_CORRELATION_PER_DAY ** (self._time_lapse * dt_s / 86_400)
-        turned = same * self.directions
-        turned += np.sqrt((1.0 - same**2) / turned.shape[1]) * self._random.normal(size=turned.shape)
+        aside = self._random.normal(size=self.directions.shape)
+        aside -= np.sum(aside * self.directions, axis=1, keepdims=True) * self.directions
+        turned = same * self.directions + np.sqrt((1.0 - same**2) / n_others) * aside
         self.directions = turned / np.linalg.norm(turned, axis=1, keepdims=True)

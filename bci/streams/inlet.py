@@ -54,7 +54,7 @@ class Inlet:
         self._last_stamp_s = np.nan
         self._is_silent = False
         self._events: deque[Event] = deque(maxlen=100)
-        self._correction_s = self._inlet.time_correction(OPEN_TIMEOUT_S)
+        self._correction_s = first_correction(self._inlet, self.found)
         self._closing = threading.Event()
         self._corrector = threading.Thread(target=self._correct_clock, daemon=True)
         self._corrector.start()
@@ -131,7 +131,7 @@ class Inlet:
 
 
 def open_inlet(found: Found, buffer_s: int) -> tuple[Any, Any]:
-    """Open an inlet in the safe order and return it with its full description.
+    """Open an inlet in the safe order and return it with its full description; pulling from it cannot hang.
 
     Raises
     ------
@@ -142,10 +142,23 @@ def open_inlet(found: Found, buffer_s: int) -> tuple[Any, Any]:
     try:
         inlet.open_stream(OPEN_TIMEOUT_S)
         info = inlet.info(OPEN_TIMEOUT_S)
-        inlet.time_correction(OPEN_TIMEOUT_S)
     except (pylsl.util.TimeoutError, pylsl.util.LostError) as error:
         raise StreamError(f"Stream {found} does not answer.", "Restart its source.") from error
     return inlet, info
+
+
+def first_correction(inlet: Any, found: Found) -> float:
+    """Measure the source's clock for the first time, which takes more than half a second.
+
+    Raises
+    ------
+    StreamError
+        When the source does not answer.
+    """
+    try:
+        return float(inlet.time_correction(OPEN_TIMEOUT_S))
+    except (pylsl.util.TimeoutError, pylsl.util.LostError) as error:
+        raise StreamError(f"Stream {found} does not answer.", "Restart its source.") from error
 
 
 def check_channels(stream: Stream, info: Any) -> tuple[list[int] | None, tuple[str, ...]]:

@@ -1,0 +1,47 @@
+"""What the guardian is told at its start."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drivers.machine import Rules
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the guardian is told at its start, from a JSON file; nothing changes while it runs."""
+
+    driver: str
+    port: str
+    baud: int
+    outputs: tuple[str, ...]
+    maps: tuple[dict[str, Any], ...]
+    limits: dict[str, float]
+    stale_after_ms: float
+    socket_dir: Path
+    state_dir: Path
+    log_path: Path
+    ready_file: Path
+
+    @property
+    def rules(self) -> Rules:
+        """Times of the state machine."""
+        return Rules(
+            lease_s=self.limits["lease_ms"] / 1e3,
+            stale_s=self.stale_after_ms / 1e3,
+            hold_to_disarm_s=self.limits["hold_to_disarm_ms"] / 1e3,
+            idle_to_disarm_s=self.limits["idle_to_disarm_s"],
+        )
+
+
+def read_config(path: Path) -> Config:
+    """Read the configuration that the session wrote."""
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    for name in ("socket_dir", "state_dir", "log_path", "ready_file"):
+        fields[name] = Path(fields[name])
+    for name in ("outputs", "maps"):
+        fields[name] = tuple(fields[name])
+    return Config(**fields)

@@ -1,0 +1,301 @@
+"""Whole sessions as an operator runs them: every process real, every stream real, only the arm a twin."""
+
+import hashlib
+import json
+import logging
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+import pyxdf
+
+from bci.recording.replay import play
+from bci.types import Kinematics, Recording, Signal
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def start(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "bci", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def only_session(folder):
+    (session,) = [path for path in folder.iterdir() if path.is_dir()]
+    return session
+
+
+def streams_of(path):
+    logging.getLogger("pyxdf").setLevel(logging.ERROR)
+    streams, _ = pyxdf.load_xdf(path)
+    return {stream["info"]["name"][0]: stream for stream in streams}
+
+
+def states_of(session):
+    return [json.loads(line)["to"] for line in (session / "guardian.jsonl").read_text().splitlines()]
+
+
+def no_process_of(session):
+    return not [p for p in psutil.process_iter(["cmdline"]) if str(session) in " ".join(p.info["cmdline"] or [])]
+
+
+def wait_for(condition, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def active(folder):
+    found = [path for path in folder.iterdir() if (path / "guardian.jsonl").exists()] if folder.exists() else []
+    return bool(found) and "ACTIVE" in states_of(found[0])
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sessions")
+    process = start("demo", "--seconds", "40", "--sessions", str(folder))
+    output, errors = process.communicate(timeout=150)
+    assert process.returncode == 0, errors
+    return only_session(folder), output
+
+
+def test_the_demo_brings_the_cup(demo):
+    session, output = demo
+    summary = json.loads((session / "summary.json").read_text())
+    assert summary["n_trials"] >= 5
+    assert summary["success_rate"] >= 0.9
+    assert summary["latency_intent_ms"]["n_bins"] > 500
+    assert summary["latency_acknowledged_ms"]["p50"] < 20.0
+    for word in ("movements", "time to target", "bit rate", "samples to intent", "session"):
+        assert word in output
+
+
+def test_its_recording_opens_with_every_stream_inside(demo):
+    session, _ = demo
+    streams = streams_of(session / "recording.xdf")
+    assert {"SimulatedParticipant", "bci.features", "bci.intents", "bci.commands", "bci.events", "bci.cues",
+            "bci.world", "bci.latency"} == set(streams)  # fmt: skip
+    assert all(len(stream["time_stamps"]) for stream in streams.values())
+    assert all(stream["footer"] for stream in streams.values())
+    labels = streams["bci.intents"]["info"]["desc"][0]["channels"][0]["channel"]
+    assert [channel["label"][0] for channel in labels][:4] == ["vx", "vy", "vz", "grasp"]
+    digest = hashlib.sha256((session / "recording.xdf").read_bytes()).hexdigest()
+    assert (session / "recording.xdf.sha256").read_text().split()[0] == digest
+
+
+def test_every_bin_of_the_closed_loop_is_in_the_recording(demo):
+    session, _ = demo
+    streams = streams_of(session / "recording.xdf")
+    index = streams["bci.intents"]["time_series"][:, -1]
+    np.testing.assert_array_equal(np.diff(index), 1)
+    cues = [cue for (cue,) in streams["bci.cues"]["time_series"]]
+    assert cues[0] == "block observation"
+    assert "block closed_loop" in cues
+    assert cues[-1] == "end"
+
+
+def test_the_arm_moved_only_while_the_guardian_let_it(demo):
+    session, _ = demo
+    transitions = [json.loads(line) for line in (session / "guardian.jsonl").read_text().splitlines()]
+    began = next(t["monotonic_s"] for t in transitions if t["to"] == "ACTIVE")
+    trace = np.genfromtxt(session / "trace.csv", delimiter=",", skip_header=1)
+    before = trace[trace[:, 0] < began]
+    assert len(before)
+    assert np.ptp(before[:, 1:], axis=0).max() == 0.0
+    assert np.ptp(trace[:, 1:], axis=0).min() > 0.05
+    assert states_of(session)[-1] == "DISARMED"
+
+
+def test_what_real_time_rights_were_granted_is_recorded(demo):
+    session, _ = demo
+    achieved = json.loads((session / "realtime.json").read_text())
+    assert achieved["garbage_collection_frozen"] == "yes"
+    assert all(achieved.values())
+
+
+def test_nothing_is_left_running_after_the_demo(demo):
+    session, _ = demo
+    assert no_process_of(session)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_ending_a_session_at_a_bad_moment_stops_the_arm_and_closes_the_files(tmp_path, number):
+    process = start("demo", "--seconds", "120", "--sessions", str(tmp_path))
+    wait_for(lambda: active(tmp_path))
+    time.sleep(1.0)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    session = only_session(tmp_path)
+    wait_for(lambda: no_process_of(session), 30)
+    assert process.returncode != 0
+    assert states_of(session)[-1] == "DISARMED"
+    assert (session / "recording.xdf.sha256").exists()
+    assert len(streams_of(session / "recording.xdf")["bci.intents"]["time_stamps"]) > 10
+    trace = np.genfromtxt(session / "trace.csv", delimiter=",", skip_header=1, invalid_raise=False)
+    assert np.ptp(trace[-3:, 1:], axis=0).max() < 1e-3
+
+
+def test_the_demo_fits_a_terminal_and_obeys_its_keys(tmp_path):
+    """On a real pseudo-terminal of 80 x 24: space stops, q ends, and the terminal is given back as it was."""
+    master, slave = pty.openpty()
+    import fcntl
+    import struct
+    import termios
+
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    before = termios.tcgetattr(slave)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bci", "demo", "--seconds", "120", "--sessions", str(tmp_path)],
+        stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "TERM": "xterm"},
+    )  # fmt: skip
+    seen = bytearray()
+
+    def read():
+        while select.select([master], [], [], 0)[0]:
+            seen.extend(os.read(master, 65536))
+        return True
+
+    wait_for(lambda: read() and active(tmp_path))
+    os.write(master, b" ")
+    wait_for(lambda: read() and states_of(only_session(tmp_path))[-1] == "STOP", 10)
+    os.write(master, b"q")
+    wait_for(lambda: read() and process.poll() is not None, 40)
+    read()
+    assert b"closed loop" in seen or b"reach" in seen
+    assert b"Traceback" not in seen
+    assert termios.tcgetattr(slave) == before
+    os.close(master)
+    os.close(slave)
+
+
+def moving_recording(n=900, seed=3):
+    random = np.random.default_rng(seed)
+    velocity = np.repeat(random.normal(size=(n // 20, 2)), 20, axis=0) * 10
+    rates = np.maximum(0.2, 3 + velocity @ random.normal(0, 0.15, (2, 96)))
+    stamps = np.arange(n) / 20
+    labels = tuple(f"u{i}" for i in range(96))
+    signal_ = Signal("IntracorticalRates", "Rates", "count", labels, 20.0, random.poisson(rates).astype(float), stamps)
+    position = np.cumsum(velocity, axis=0) / 20
+    return Recording(signal_, Kinematics(("x", "y", "vx", "vy"), "cm", np.hstack([position, velocity]), stamps))
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    from bci.configs import find_profile
+    from bci.decoding.model import save_model
+    from bci.profile import load_profile
+    from calibration.offline import fit_recording
+
+    profile = load_profile(find_profile("intracortical_rates"))
+    model, _ = fit_recording(moving_recording(), profile, {})
+    path = tmp_path_factory.mktemp("model") / "model.npz"
+    save_model(path, model)
+    return path
+
+
+class Player:
+    """A recording that plays in a thread."""
+
+    def __init__(self, recording):
+        self.go = True
+        self.thread = threading.Thread(target=play, args=(recording, "played"), kwargs={"tell": lambda s: self.go})
+        self.thread.start()
+
+    def stop(self):
+        self.go = False
+        self.thread.join()
+
+
+def test_a_recording_played_in_one_place_moves_the_arm_from_another(tmp_path, fitted):
+    player = Player(moving_recording())
+    process = start("run", "intracortical_rates", "--model", str(fitted), "--seconds", "8", "--sessions", str(tmp_path))
+    output, errors = process.communicate(timeout=90)
+    player.stop()
+    assert process.returncode == 0, errors
+    session = only_session(tmp_path)
+    assert "ACTIVE" in states_of(session)
+    assert "samples to device" in output
+    assert np.ptp(np.genfromtxt(session / "trace.csv", delimiter=",", skip_header=1)[:, 1]) > 0.01
+    streams = streams_of(session / "recording.xdf")
+    assert {"IntracorticalRates", "IntracorticalRates-kinematics", "bci.intents", "bci.commands"} <= set(streams)
+
+
+def test_a_source_that_dies_leaves_the_arm_standing_and_its_return_moves_nothing_unasked(tmp_path, fitted):
+    player = Player(moving_recording())
+    process = start("run", "intracortical_rates", "--model", str(fitted), "--seconds", "60", "--port", "twin",
+                    "--sessions", str(tmp_path))  # fmt: skip
+    wait_for(lambda: active(tmp_path))
+    player.stop()
+    session = only_session(tmp_path)
+    wait_for(lambda: "HOLD" in states_of(session) and states_of(session)[-1] != "ACTIVE", 10)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    events = [text for (text,) in streams_of(session / "recording.xdf")["bci.events"]["time_series"]]
+    assert any(text.startswith("streams silent") for text in events)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"labels": tuple(f"w{i}" for i in range(96))}, "96 features are missing"),
+        ({"labels": tuple(f"u{i}" for i in reversed(range(96)))}, "another order"),
+        ({"unit": "volts"}, "its unit is volts, the profile expects count"),
+        ({"labels": tuple(f"u{i}" for i in range(95))}, "it has 95 channels, the profile expects 96"),
+    ],
+)
+def test_a_stream_that_does_not_fit_is_refused_before_anything_is_armed(tmp_path, fitted, change, complaint):
+    import dataclasses
+
+    recording = moving_recording()
+    signal_ = dataclasses.replace(recording.signal, **change)
+    signal_ = dataclasses.replace(signal_, samples=np.ascontiguousarray(signal_.samples[:, : len(signal_.labels)]))
+    player = Player(Recording(signal_))
+    process = start("run", "intracortical_rates", "--model", str(fitted), "--sessions", str(tmp_path))
+    _, errors = process.communicate(timeout=90)
+    player.stop()
+    assert process.returncode == 1
+    assert complaint in errors
+    assert "Traceback" not in errors
+    assert states_of(only_session(tmp_path)) == ["DISARMED"]
+    assert no_process_of(only_session(tmp_path))
+
+
+def test_signals_that_turn_into_nonsense_hold_the_arm_and_the_session_lives(tmp_path, fitted):
+    recording = moving_recording()
+    recording.signal.samples[400:, 3] = np.nan
+    player = Player(recording)
+    process = start(
+        "run", "intracortical_rates", "--model", str(fitted), "--seconds", "60", "--sessions", str(tmp_path)
+    )
+    wait_for(lambda: active(tmp_path))
+    wait_for(lambda: "HOLD" in states_of(only_session(tmp_path)), 30)
+    wait_for(lambda: states_of(only_session(tmp_path))[-1] in ("DISARMED", "CHECKING"), 10)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    player.stop()
+    held = [json.loads(line) for line in (only_session(tmp_path) / "guardian.jsonl").read_text().splitlines()]
+    assert any("not confident" in entry["reason"] for entry in held)
+
+
+@pytest.mark.parametrize(("port", "complaint"), [("/dev/ttyNOTHING", "does not exist"), ("busy", "is in use")])
+def test_a_port_that_cannot_be_had_ends_the_start_in_one_message(tmp_path, fitted, bench, port, complaint):
+    if port == "busy":
+        bench.start_guardian()
+        port = bench.port
+    process = start("run", "intracortical_rates", "--model", str(fitted), "--port", port, "--sessions", str(tmp_path),
+                    env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")})  # fmt: skip
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert complaint in errors
+    assert "Traceback" not in errors

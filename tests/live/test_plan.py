@@ -1,0 +1,39 @@
+import stat
+
+import pytest
+
+from bci.configs import find_profile
+from bci.errors import SessionError
+from bci.plan import Demonstration, create_plan, read_plan, write_json
+from bci.profile import load_profile
+
+PROFILE = load_profile(find_profile("simulated"))
+
+
+def test_what_is_planned_is_what_every_process_reads(tmp_path):
+    plan = create_plan(tmp_path, PROFILE, demonstration=Demonstration(seed=1, observation_s=15.0, closed_loop_s=45.0))
+    assert read_plan(plan.folder) == plan
+    assert plan.folder.name.endswith("-simulated")
+
+
+def test_the_folder_of_sockets_is_private_and_its_path_short(tmp_path):
+    runtime = create_plan(tmp_path, PROFILE).runtime
+    assert stat.S_IMODE(runtime.stat().st_mode) == 0o700
+    assert len(str(runtime / "guardian.sock")) < 100
+
+
+def test_two_sessions_never_share_a_folder(tmp_path):
+    assert create_plan(tmp_path, PROFILE).folder != create_plan(tmp_path, PROFILE).folder
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SessionError, match=r"cannot be made.*--sessions"):
+        create_plan(tmp_path / "file", PROFILE)
+
+
+def test_json_appears_whole_or_not_at_all(tmp_path):
+    write_json(tmp_path / "a.json", {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a.json", {"a": object()})
+    assert (tmp_path / "a.json").read_text() == '{\n  "a": 1\n}\n'
