@@ -54,9 +54,8 @@ def set_up(kind: str) -> bool:
         project = ["install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
         subprocess.run([str(PYTHON), *PIP, *project], check=True)
     except subprocess.CalledProcessError as error:
-        say(
-            f"'{' '.join(map(str, error.cmd))}' failed. On Debian and Ubuntu, 'sudo apt install python3-venv' may help."
-        )
+        say(f"'{' '.join(map(str, error.cmd))}' failed.")
+        say("On Debian and Ubuntu, 'sudo apt install python3-venv' may help.")
         return False
     MARK.write_text("\n".join([*done, wanted]) + "\n", encoding="utf-8")
     return True
@@ -77,7 +76,7 @@ def hand_over(command: list[str]) -> int:
 
 def say(text: str) -> None:
     """Print one line at once."""
-    print(text, flush=True)  # noqa: T201
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -68,11 +68,12 @@ def run(
     port: Annotated[str | None, typer.Option(help="Serial port, or 'twin'; default: the profile's.")] = None,
     sessions: SessionsOption = Path("sessions"),
     network: NetworkOption = False,
+    recording: Annotated[bool, typer.Option("--recording/--no-recording", help="Write the signals to disk.")] = True,
 ) -> None:
     """Decode a live stream and drive the device through the guardian."""
     from bci.console.run import run_profile
 
-    raise typer.Exit(run_profile(profile, model, seconds, port, sessions, network))
+    raise typer.Exit(run_profile(profile, model, seconds, port, sessions, network, recording))
 
 
 @app.command()

@@ -38,6 +38,7 @@ class Plan(Section):
     lsl_scope: str
     lsl_session_id: str
     demonstration: Demonstration | None
+    is_recorded: bool
 
     def path(self, name: str) -> Path:
         """Where a file of the session lives."""
@@ -56,6 +57,7 @@ def create_plan(
     lsl_scope: str = "machine",
     lsl_session_id: str = "",
     demonstration: Demonstration | None = None,
+    is_recorded: bool = True,
 ) -> Plan:
     """Make the session's folder and write its plan.
 
@@ -83,6 +85,7 @@ def create_plan(
         lsl_scope=lsl_scope,
         lsl_session_id=lsl_session_id,
         demonstration=demonstration,
+        is_recorded=is_recorded,
     )
     plan.path(PLAN_FILE).write_text(plan.model_dump_json(indent=2), encoding="utf-8")
     return plan

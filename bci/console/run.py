@@ -18,7 +18,7 @@ from bci.streams.network import configure
 
 
 def run_profile(
-    name: str, model: Path | None, seconds: float | None, port: str | None, sessions: Path, network: bool
+    name: str, model: Path | None, seconds: float | None, port: str | None, sessions: Path, network: bool, records: bool
 ) -> int:
     """Run a session until its time is up, q, or Ctrl-C; print its latencies."""
     console = Console()
@@ -26,7 +26,8 @@ def run_profile(
     profile = load_profile(path)
     model_path = _find_model(profile, path, model)
     load_model(model_path)  # a damaged model is refused before any process starts
-    plan = create_plan(sessions, profile, model=model_path, lsl_scope="link" if network else "machine")
+    scope = "link" if network else "machine"
+    plan = create_plan(sessions, profile, model=model_path, lsl_scope=scope, is_recorded=records)
     configure(plan.lsl_scope, plan.lsl_session_id)
     port = port or profile.device.port
     session = Session(plan, port)

@@ -20,7 +20,16 @@ REFRESH_BINS = 8  # learned bins between two updates of what is derived from C a
 
 
 @njit(cache=True, nogil=True)
-def _innovate(y: Array, C: Array, M: Array, n_effective: float, effort: Array, l: Array, nu: Array) -> float:  # noqa: E741
+def _multiply(M: Array, x: Array, out: Array) -> None:
+    """Out = M x for a symmetric M, row by row: the inner loop has no sum to reorder, so it runs vectorised."""
+    out[:] = 0.0
+    for i in range(len(x)):
+        for j in range(len(x)):
+            out[j] += x[i] * M[i, j]
+
+
+@njit(cache=True, nogil=True)
+def _innovate(y: Array, C: Array, M: Array, n_effective: float, effort: Array, l: Array, nu: Array, u: Array) -> float:  # noqa: E741
     """Innovation of one bin: fill l = CᵀQ⁻¹ν and return νᵀQ⁻¹ν, with Q⁻¹ = n_effective * M."""
     m, k = C.shape[0], C.shape[1] - 1
     for i in range(m):
@@ -28,15 +37,13 @@ def _innovate(y: Array, C: Array, M: Array, n_effective: float, effort: Array, l
         for j in range(k):
             predicted += C[i, j] * effort[j]
         nu[i] = y[i] - predicted
+    _multiply(M, nu, u)
     l[:] = 0.0
     squared = 0.0
     for i in range(m):
-        weighted = 0.0
-        for j in range(m):
-            weighted += M[i, j] * nu[j]
-        squared += nu[i] * weighted
+        squared += nu[i] * u[i]
         for j in range(k):
-            l[j] += C[i, j] * weighted
+            l[j] += C[i, j] * u[i]
     for j in range(k):
         l[j] *= n_effective
     return squared * n_effective
@@ -56,6 +63,7 @@ def _decode(
     effort: Array,
     l: Array,  # noqa: E741
     nu: Array,
+    work: Array,
 ) -> float:
     """One bin: update the smoothed effort in place and return the NIS per feature; an implausible bin changes nothing.
 
@@ -65,7 +73,7 @@ def _decode(
     innovation, u = G(l + D effort), so that nothing but l has the size of the features. The update
     effort += (1 - alpha)(u - effort) is the steady-state Kalman filter whose closed-loop time constant is tau.
     """
-    nis = _innovate(y, C, M, n_effective, effort, l, nu)
+    nis = _innovate(y, C, M, n_effective, effort, l, nu, work)
     k = len(effort)
     for i in range(k):
         for j in range(k):
@@ -80,9 +88,9 @@ def _decode(
         u = 0.0
         for j in range(k):
             u += G[i, j] * l[j]
-        nu[i] = u
+        work[i] = u
     for i in range(k):
-        effort[i] += (1.0 - alpha) * (nu[i] - effort[i])
+        effort[i] += (1.0 - alpha) * (work[i] - effort[i])
     return nis
 
 
@@ -107,20 +115,17 @@ def _learn(
         e[i] = y[i]
         for j in range(d):
             e[i] -= C[i, j] * x[j]
+    _multiply(M, e, u)
     squared = 0.0
     for i in range(m):
-        u[i] = 0.0
-        for j in range(m):
-            u[i] += M[i, j] * e[j]
         squared += e[i] * u[i]
     t = s + weight * squared
     if not (s > 0.0 and t > 0.0 and t < 1e12):
         return False
+    growth, c = 1.0 / decay, weight / (t * decay)
     for i in range(m):
-        for j in range(i + 1):  # one triangle, mirrored: M stays symmetric to the bit
-            value = (M[i, j] - weight * u[i] * u[j] / t) / decay
-            M[i, j] = value
-            M[j, i] = value
+        for j in range(m):  # uᵢuⱼ = uⱼuᵢ exactly: M stays symmetric to the bit
+            M[i, j] = M[i, j] * growth - c * (u[i] * u[j])
         for j in range(d):
             C[i, j] += weight / s * e[i] * r[j]
     for i in range(d):
@@ -167,7 +172,7 @@ class VelocityDecoder:
         self._n_effective = model.n_effective
         self._D, self._G, self._S = np.zeros((k, k)), np.zeros((k, k)), np.zeros((k, k))
         self._effort: Array = np.zeros(k)
-        self._l, self._nu, self._e, self._u = np.zeros(k), np.zeros(max(n, k)), np.zeros(n), np.zeros(n)
+        self._l, self._nu, self._work, self._e = np.zeros(k), np.zeros(n), np.zeros(max(n, k)), np.zeros(n)
         self._x, self._r = np.ones(k + 1), np.zeros(k + 1)
         self.velocity: Array = np.zeros(k)
         self.n_coasted = 0
@@ -195,6 +200,7 @@ class VelocityDecoder:
                 self._effort,
                 self._l,
                 self._nu,
+                self._work,
             )
         )
         if not nis <= self.model.nis_gate:
@@ -226,7 +232,7 @@ class VelocityDecoder:
         """
         decay = 0.5 ** (self.model.bin_s / half_life_s)
         self._x[:-1] = v_int
-        if _learn(self._x, y, weight, decay, self._C, self._Ri, self._M, self._r, self._e, self._u):
+        if _learn(self._x, y, weight, decay, self._C, self._Ri, self._M, self._r, self._e, self._work):
             self._n_effective = decay * self._n_effective + weight
             self.n_learned += 1
             if self.n_learned % REFRESH_BINS == 0:

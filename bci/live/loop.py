@@ -136,7 +136,8 @@ def run(plan: Plan, stop: StopFlag) -> None:
         if plan.model is not None:
             model = load_fitting_model(plan.model, profile, extractor.labels, extractor.bin_s)
         warm_up(profile, inlet.labels)
-        wait_for_readers(loop.publisher, stop)
+        if plan.is_recorded:
+            wait_for_readers(loop.publisher, stop)
         stack.callback(loop.save)
         write_json(plan.path("realtime.json"), dataclasses.asdict(enter_real_time()))
         if model is not None:

@@ -112,7 +112,8 @@ class Session:
         port = self._start_twin() if self.port == "twin" else self.port
         self._start_guardian(port)
         self.client = GuardianClient(plan.runtime, "operator")
-        self._launch("recorder", "bci.recording.recorder", str(plan.folder))
+        if plan.is_recorded:
+            self._launch("recorder", "bci.recording.recorder", str(plan.folder))
         if plan.demonstration is not None:
             self._launch("participant", "bci.simulation.participant", str(plan.folder))
         self._wait(self._launch("loop", "bci.live.loop", str(plan.folder)), START_PATIENCE_S)

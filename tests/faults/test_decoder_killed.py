@@ -80,7 +80,7 @@ def session(bench, tmp_path):
     model = Model(OUTPUTS, tuple(f"n{i}" for i in range(N)), profile.features_hash, 0.02, C, 0.09 * np.eye(N),
                   np.eye(5) * 100, 1000.0, 10.0)  # fmt: skip
     save_model(tmp_path / "model.npz", model)
-    plan = create_plan(tmp_path, profile, model=tmp_path / "model.npz")
+    plan = create_plan(tmp_path, profile, model=tmp_path / "model.npz", is_recorded=False)
     plan = plan.model_copy(update={"runtime": bench.folder})
     plan.path("session.json").write_text(plan.model_dump_json())
     bench.start_guardian()
