@@ -52,7 +52,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of the simulated participant and the task.")] = 1,
     sessions: SessionsOption = Path("sessions"),
 ) -> None:
-    """Show the whole path with a simulated participant: calibrate, then pick up a cup."""
+    """Pick up a cup with a simulated participant: the whole path."""
     from bci.console.demo import run_demo
 
     raise typer.Exit(run_demo(seconds, seed, sessions))
@@ -118,7 +118,10 @@ def evaluate(
     stream: StreamOption = "",
     json: JsonOption = None,
 ) -> None:
-    """Compare decoded with true kinematics on a held-out part: correlation and R² per axis."""
+    """Score a decoder on the held-out part of a recording.
+
+    Correlation and R² of decoded against true values, per axis.
+    """
     from bci.console.offline import evaluate_recording
 
     evaluate_recording(file, profile, test, train_fraction, stream, json)
@@ -129,7 +132,7 @@ def streams(
     seconds: Annotated[float, typer.Option(min=0.1, max=30, help="How long to listen.")] = 2.0,
     network: NetworkOption = False,
 ) -> None:
-    """List the LSL streams: name, type, channels, rate, host, source id."""
+    """List the LSL streams that can be seen from here."""
     from bci.console.lists import list_streams
 
     list_streams(seconds, network)
@@ -137,7 +140,10 @@ def streams(
 
 @app.command()
 def devices() -> None:
-    """List the serial ports and what answers on them. Nothing is armed, nothing moves."""
+    """List the serial ports and what answers on them.
+
+    Nothing is armed, nothing moves.
+    """
     from bci.console.lists import list_devices
 
     list_devices()
@@ -145,7 +151,7 @@ def devices() -> None:
 
 @app.command()
 def doctor(sessions: SessionsOption = Path("sessions")) -> None:
-    """Check this machine for a session; each line says ok, warning or failure, with the remedy."""
+    """Check this machine for a session, with remedies."""
     from bci.console.lists import print_examination
 
     raise typer.Exit(print_examination(sessions))

@@ -38,7 +38,7 @@ def run_demo(seconds: float, seed: int, sessions: Path) -> int:
         with console.status("starting (the first time on a machine compiles the kernels, about half a minute)"):
             session.start()
         with session:
-            watch = Watch(session, "bci demo: reach a cup, close, bring it to the mouth, let go", seconds, True)
+            watch = Watch(session, "bci demo: a cup, picked up by thought", seconds, True)
             try:
                 show(watch, console)
             finally:
