@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bci.errors import SessionError
+from bci.errors import DeviceError, SessionError
 from bci.live.children import Child, start_child, wait_until_ready
 from bci.plan import Plan, write_json
 from drivers.link import GuardianClient, Status
@@ -127,6 +128,12 @@ class Session:
 
     def _start_guardian(self, port: str) -> None:
         plan, device = self.plan, self.plan.profile.device
+        installed = {entry.name for entry in entry_points(group="bci.devices")}
+        if device.driver not in installed:
+            raise DeviceError(
+                f"Driver '{device.driver}' is not installed; there is {', '.join(sorted(installed)) or 'none'}.",
+                "Correct device.driver in the profile.",
+            )
         state_dir = plan.runtime if self.port == "twin" else _state_dir(port)
         config = {
             "driver": device.driver,

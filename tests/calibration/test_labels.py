@@ -9,7 +9,7 @@ from bci.profile import Training, load_profile
 from calibration.intention import NEAR, intended_velocity
 from calibration.labels import from_cues, from_kinematics, full_effort_speed
 
-PROFILE = load_profile(find_profile("intracortical_rates"))
+PROFILE = load_profile(find_profile("intracortical_rates")).model_copy(update={"training": Training(lead_bins=2)})
 CUED = PROFILE.model_copy(
     update={
         "training": Training(

@@ -145,6 +145,49 @@ def test_ending_a_session_at_a_bad_moment_stops_the_arm_and_closes_the_files(tmp
     assert np.ptp(trace[-3:, 1:], axis=0).max() < 1e-3
 
 
+def test_ctrl_c_while_a_session_starts_leaves_nothing_behind(tmp_path):
+    process = start("demo", "--seconds", "60", "--sessions", str(tmp_path))
+    wait_for(lambda: any(tmp_path.glob("*/loop.log")))
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    wait_for(lambda: no_process_of(only_session(tmp_path)), 10)
+
+
+def test_a_driver_that_is_not_installed_is_refused_with_those_that_are(tmp_path, fitted):
+    from bci.configs import find_profile
+
+    profile = tmp_path / "other.toml"
+    profile.write_text(find_profile("intracortical_rates").read_text().replace('"node"', '"exoskeleton"'))
+    process = start("run", str(profile), "--model", str(fitted), "--sessions", str(tmp_path / "sessions"))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Driver 'exoskeleton' is not installed; there is node." in errors
+
+
+def test_without_a_recording_no_signals_reach_the_disk(tmp_path, fitted):
+    player = Player(moving_recording())
+    process = start("run", "intracortical_rates", "--model", str(fitted), "--seconds", "3", "--no-recording",
+                    "--sessions", str(tmp_path))  # fmt: skip
+    _, errors = process.communicate(timeout=60)
+    player.stop()
+    assert process.returncode == 0, errors
+    assert not list(tmp_path.glob("*/*.xdf"))
+
+
+def test_a_replay_ends_quietly_with_ctrl_c(tmp_path, real_data):
+    path = real_data("xdf/magicblink_emg/three_motion_one.xdf")
+    process = start("replay", str(path), "--as-stream", cwd=tmp_path)
+    assert "'obci_eeg1' (EEG), 8 channels at 250 Hz" in " ".join(process.stdout.readline().split())
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert errors == ""
+
+
 def test_the_demo_fits_a_terminal_and_obeys_its_keys(tmp_path):
     """On a real pseudo-terminal of 80 x 24: space stops, q ends, and the terminal is given back as it was."""
     master, slave = pty.openpty()
@@ -230,18 +273,25 @@ def test_a_recording_played_in_one_place_moves_the_arm_from_another(tmp_path, fi
     assert {"IntracorticalRates", "IntracorticalRates-kinematics", "bci.intents", "bci.commands"} <= set(streams)
 
 
-def test_a_source_that_dies_leaves_the_arm_standing_and_its_return_moves_nothing_unasked(tmp_path, fitted):
+def test_a_source_that_dies_leaves_the_arm_standing_and_is_followed_again_when_it_returns(tmp_path, fitted):
     player = Player(moving_recording())
     process = start("run", "intracortical_rates", "--model", str(fitted), "--seconds", "60", "--port", "twin",
                     "--sessions", str(tmp_path))  # fmt: skip
     wait_for(lambda: active(tmp_path))
     player.stop()
     session = only_session(tmp_path)
-    wait_for(lambda: "HOLD" in states_of(session) and states_of(session)[-1] != "ACTIVE", 10)
+    wait_for(lambda: "HOLD" in states_of(session) and states_of(session)[-1] == "DISARMED", 10)
+    stood_s = time.monotonic()
+    player = Player(moving_recording(seed=4))
+    wait_for(lambda: states_of(session)[-1] == "ACTIVE", 40)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
+    player.stop()
     events = [text for (text,) in streams_of(session / "recording.xdf")["bci.events"]["time_series"]]
-    assert any(text.startswith("streams silent") for text in events)
+    for code in ("silent", "back", "gap"):
+        assert any(text.startswith(f"streams {code}") for text in events)
+    intents = streams_of(session / "recording.xdf")["bci.intents"]["time_stamps"]
+    assert np.sum(intents > stood_s) > 5
 
 
 @pytest.mark.parametrize(
