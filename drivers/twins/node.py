@@ -59,6 +59,8 @@ HOLD_TO_DISARMED_MS = 1000
 OUT_OF_RANGE, LEASE_OUT, LATE, CONFIG_DIFFERS = 1 << 0, 1 << 1, 1 << 2, 1 << 8
 STEP_S = 0.002
 FLUSH_S = 0.04
+LINGER_S = 0.3
+LONGEST_LINGER_S = 3.0
 
 
 class NodeDevice:
@@ -204,15 +206,21 @@ class NodeDevice:
 
 
 def serve(device: NodeDevice, master: int, trace: Path | None, stop: list[int]) -> None:
-    """Run the device in real time on the master side of a pseudo-terminal, until `stop` holds something."""
+    """Run the device in real time on the master side of a pseudo-terminal, until `stop` holds something.
+
+    Like a device with a plug of its own it outlives its host: it goes on until nothing has been heard for 0.3 s (3 s at most), so
+    that a guardian that is ended at the same moment can still disarm it.
+    """
     start_s = time.monotonic()
-    last_s = flushed_s = start_s
+    last_s = flushed_s = heard_s = asked_s = start_s
     file = None if trace is None else trace.open("w", encoding="ascii")
     try:
         if file is not None:
             file.write("stamp_s," + ",".join(axis.name for axis in device.axes) + "\n")
-        while not stop:
+        while not stop or (last_s - heard_s < LINGER_S and last_s - asked_s < LONGEST_LINGER_S):
+            asked_s = asked_s if stop else last_s
             if select.select([master], [], [], STEP_S)[0]:
+                heard_s = last_s
                 answer = device.feed(os.read(master, 4096), _milliseconds(time.monotonic() - start_s))
                 if answer:
                     os.write(master, answer)

@@ -126,7 +126,7 @@ def test_a_device_that_vanishes_is_a_fault_that_needs_acknowledgement(bench):
     twin = bench.processes[0]
     bench.start_guardian()
     bench.arm_and_move()
-    twin.terminate()
+    twin.kill()
     twin.wait(5)
     bench.drive(1.0, until=FAULT)
     assert bench.statuses[-1].state == FAULT
