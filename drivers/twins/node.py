@@ -208,8 +208,8 @@ class NodeDevice:
 def serve(device: NodeDevice, master: int, trace: Path | None, stop: list[int]) -> None:
     """Run the device in real time on the master side of a pseudo-terminal, until `stop` holds something.
 
-    Like a device with a plug of its own it outlives its host: it goes on until nothing has been heard for 0.3 s (3 s at most), so
-    that a guardian that is ended at the same moment can still disarm it.
+    Like a device with a plug of its own it outlives its host: it goes on until nothing has been heard for 0.3 s, at
+    most for 3 s, so that a guardian that is ended at the same moment can still disarm it.
     """
     start_s = time.monotonic()
     last_s = flushed_s = heard_s = asked_s = start_s
