@@ -16,7 +16,7 @@ from bci.profile import Profile
 from bci.types import Array
 
 GATE_MARGIN = 2.0  # on the 99.9th percentile of training NIS: new days are less alike than held-back minutes
-LEAST_BINS_PER_STATE = 50
+LEAST_BINS_PER_STATE = 40
 
 
 def fit_model(

@@ -19,7 +19,7 @@ from bci.streams.network import configure
 from calibration.metrics import Trial
 
 OBSERVATION_S = 15.0
-SHORTEST_CLOSED_LOOP_S = 4.0
+SHORTEST_CLOSED_LOOP_S = 3.0
 
 
 def run_demo(seconds: float, seed: int, sessions: Path) -> int:

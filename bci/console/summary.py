@@ -24,7 +24,7 @@ def print_summary(console: Console, plan: Plan, trials: Sequence[Trial] | None, 
         summary = summarise(trials)
         result = {**dataclasses.asdict(summary), "n_cups": n_cups}
         rate = f"{100 * summary.success_rate:.0f} %" if trials else "none tried"
-        table.add_row("movements", f"{summary.n_successes} of {summary.n_trials} ({rate}), {n_cups} cups brought")
+        table.add_row("movements", f"{summary.n_successes} of {summary.n_trials} ({rate}), cups brought: {n_cups}")
         table.add_row("time to target", f"{summary.time_to_target_s:.2f} s, of which {trials[0].dwell_s:g} s dwell"
                       if summary.n_successes else "–")  # fmt: skip
         table.add_row("bit rate", f"{summary.bit_rate_bps:.2f} bit/s" if summary.n_successes else "–")
