@@ -29,7 +29,7 @@ def _multiply(M: Array, x: Array, out: Array) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _innovate(y: Array, C: Array, M: Array, n_effective: float, effort: Array, l: Array, nu: Array, u: Array) -> float:  # noqa: E741
+def _innovate(y: Array, C: Array, M: Array, n_effective: float, effort: Array, l: Array, nu: Array, u: Array) -> float:
     """Innovation of one bin: fill l = CᵀQ⁻¹ν and return νᵀQ⁻¹ν, with Q⁻¹ = n_effective * M."""
     m, k = C.shape[0], C.shape[1] - 1
     for i in range(m):
@@ -61,7 +61,7 @@ def _decode(
     alpha: float,
     gate: float,
     effort: Array,
-    l: Array,  # noqa: E741
+    l: Array,
     nu: Array,
     work: Array,
 ) -> float:

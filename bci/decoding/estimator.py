@@ -1,0 +1,237 @@
+"""The Kalman decoder as a scikit-learn estimator: for a researcher with arrays and neither LSL nor devices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numba import njit
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from bci.decoding.joint import DYNAMICS, RIDGES, Moments, choose, gains, information, update
+from bci.errors import ModelError
+from bci.signals.memory import fading_rates, remember, remember_all
+from bci.types import Array
+
+
+@njit(cache=True, nogil=True)
+def _step(
+    y: Array, mean: Array, scale: Array, clip: float, rates: Array, memory: Array, L: Array, offset: Array,
+    A: Array, P: Array, D: Array, x: Array, z: Array, l: Array, work: Array,
+) -> bool:  # fmt: skip
+    """Decode one bin; False, and only the memory of the last bin repeated, when a value is not finite."""
+    is_whole = True
+    for c in range(len(y)):
+        value = (y[c] - mean[c]) * scale[c]
+        if not np.isfinite(y[c]):
+            is_whole = False
+        z[c] = min(max(value, -clip), clip)
+    if not is_whole:
+        z[:] = memory[0]
+        remember(z, rates, memory)
+        return False
+    remember(z, rates, memory)
+    for i in range(len(x)):
+        l[i] = offset[i]
+        k = 0
+        for t in range(memory.shape[0]):
+            for c in range(len(y)):
+                l[i] += L[i, k] * memory[t, c]
+                k += 1
+    update(A, P, D, l, x, work)
+    return True
+
+
+@dataclass(frozen=True)
+class _State:
+    """What is carried from bin to bin: remembered features (taps, n), estimate (d,), and scratch."""
+
+    memory: Array
+    x: Array
+    z: Array
+    l: Array
+    work: Array
+
+
+class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Decode continuous kinematics from binned features, causally.
+
+    A Kalman filter whose observation is a short memory of the features: the last bins as they were and two exponential
+    averages. How far its dynamics are believed and how strongly it is regularised are found by cross-validation on
+    blocks of the training data. With ``n_lags=1, fading_bins=(), ridge=0, dynamics=1`` it is the plain Kalman filter
+    (Wu et al. 2006), with ``n_lags=10, fading_bins=(), dynamics=0`` ridge regression with ten lags.
+
+    Parameters
+    ----------
+    n_lags : int
+        Bins remembered as they were, the present one counted.
+    fading_bins : tuple of float
+        Time constants of exponential averages, in bins.
+    ridge : float or None
+        Added to the variance of each remembered feature, in bins; None chooses by cross-validation.
+    dynamics : float or None
+        0 decodes each bin from its memory alone, 1 believes the fitted dynamics fully; None chooses among 0, .9 and 1.
+    n_folds : int
+        Blocks of the cross-validation.
+    clip : float
+        Features count at most this many deviations from their mean: no outlier moves the estimate far.
+    half_life_bins : float or None
+        In `partial_fit`, after this many bins what was learned before counts half; None forgets nothing.
+
+    Attributes
+    ----------
+    ridge_, dynamics_ : float
+        What was chosen.
+    n_features_in_ : int
+        Features per bin.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bci.decoding import KalmanDecoder
+    >>> random = np.random.default_rng(0)
+    >>> velocity = np.cumsum(random.normal(size=(2000, 2)), axis=0)
+    >>> velocity -= velocity.mean(axis=0)
+    >>> spikes = velocity @ random.normal(size=(2, 30)) + 20 * random.normal(size=(2000, 30))
+    >>> decoder = KalmanDecoder().fit(spikes[:1500], velocity[:1500])
+    >>> bool(decoder.score(spikes[1500:], velocity[1500:]) > 0.8)
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        n_lags: int = 8,
+        fading_bins: tuple[float, ...] = (5.0, 12.0),
+        ridge: float | None = None,
+        dynamics: float | None = None,
+        n_folds: int = 5,
+        clip: float = 20.0,
+        half_life_bins: float | None = None,
+    ) -> None:
+        self.n_lags = n_lags
+        self.fading_bins = fading_bins
+        self.ridge = ridge
+        self.dynamics = dynamics
+        self.n_folds = n_folds
+        self.clip = clip
+        self.half_life_bins = half_life_bins
+
+    def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> Self:
+        """Fit on features X (n_bins, n) and kinematics y (n_bins, d) or (n_bins,), consecutive bins in order."""
+        X, Y, weights = self._validate(X, y, sample_weight, reset=True)
+        self._mean, self._scale = _standardise(X)
+        self._rates = fading_rates(self.fading_bins)
+        F = self._remember(X)
+        self._tap_scale = _standardise(F)[1]
+        self._x_mean, x_scale = _standardise(Y)
+        self._x_scale = np.where(x_scale > 0, x_scale, 1.0)
+        F *= self._tap_scale
+        Z = (Y - self._x_mean) * self._x_scale
+        ridges = RIDGES if self.ridge is None else (self.ridge,)
+        trusts = DYNAMICS if self.dynamics is None else (self.dynamics,)
+        self.ridge_, self.dynamics_ = choose(Z, F, weights, self.n_folds, ridges, trusts)
+        self._moments = Moments.of(Z, F, weights)
+        self._used = np.ones(self.n_features_in_, dtype=bool)
+        return self._solve()
+
+    def partial_fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> Self:
+        """Learn from more bins, consecutive among themselves; what was learned before stays as the prior.
+
+        The exact solution over everything seen, faded with `half_life_bins`. The first call is `fit`.
+        """
+        if not hasattr(self, "_moments"):
+            return self.fit(X, y, sample_weight)
+        X, Y, weights = self._validate(X, y, sample_weight, reset=False)
+        fade = 1.0 if self.half_life_bins is None else 0.5 ** (len(X) / self.half_life_bins)
+        new = Moments.of((Y - self._x_mean) * self._x_scale, self._remember(X) * self._tap_scale, weights)
+        self._moments = self._moments.plus(new, own=fade)
+        return self._solve()
+
+    def predict(self, X: Array) -> Array:
+        """Decode consecutive bins, (n_bins, n), from rest: shape (n_bins, d), or (n_bins,) if y was.
+
+        Where a session goes on, use `step`.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        state = self._at_rest()
+        decoded = np.array([self._advance(row, state) for row in X])
+        return decoded[:, 0] if self._y_is_flat else decoded
+
+    def step(self, features: Array) -> Array:
+        """Decode one bin, features (n,), after the ones before: the estimate, shape (d,), a new array.
+
+        A bin with a value that is not finite is predicted only.
+        """
+        return self._advance(features, self._state)
+
+    def reset(self) -> Self:
+        """Forget the bins seen by `step`; keep what was learned."""
+        self._state = self._at_rest()
+        return self
+
+    def use_channels(self, used: Array) -> Self:
+        """Decode with some channels only, boolean (n,): the others are marginalised exactly, never set to zero.
+
+        Solves anew from what was learned; a fraction of a second for a hundred channels.
+        """
+        check_is_fitted(self)
+        used = np.asarray(used, dtype=bool)
+        if used.shape != (self.n_features_in_,) or not used.any():
+            raise ModelError(f"A mask of shape {used.shape} does not fit.", f"Give {self.n_features_in_} truth values.")
+        self._used = used
+        return self._solve()
+
+    def _validate(self, X: Array, y: Array, weights: Array | None, reset: bool) -> tuple[Array, Array, Array]:
+        X, y = validate_data(
+            self, X, y, reset=reset, multi_output=True, y_numeric=True, dtype=np.float64, ensure_min_samples=3
+        )
+        if reset:
+            self._y_is_flat = y.ndim == 1
+        Y = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
+        return X, Y, _check_sample_weight(weights, X, dtype=np.float64)
+
+    def _at_rest(self) -> _State:
+        d, n = len(self._x_mean), self.n_features_in_
+        return _State(
+            np.zeros((self.n_lags + len(self._rates), n)), np.zeros(d), np.zeros(n), np.zeros(d), np.zeros((2, d))
+        )
+
+    def _advance(self, features: Array, state: _State) -> Array:
+        g = self._gains
+        if not _step(
+            features, self._mean, self._scale, self.clip, self._rates, state.memory, self._L, self._offset,
+            g.A, g.P, g.D, state.x, state.z, state.l, state.work,
+        ):  # fmt: skip
+            state.x[:] = self._A @ state.x
+        estimate: Array = state.x / self._x_scale + self._origin
+        return estimate
+
+    def _remember(self, X: Array) -> Array:
+        taps = np.empty((len(X), self.n_lags + len(self._rates), X.shape[1]))
+        Z = np.clip((X - self._mean) * self._scale, -self.clip, self.clip)
+        remember_all(np.ascontiguousarray(Z), self._rates, np.zeros(taps.shape[1:]), taps)
+        return taps.reshape(len(X), -1)
+
+    def _solve(self) -> Self:
+        used = np.tile(self._used, self.n_lags + len(self._rates))
+        moments = self._moments if used.all() else self._moments.of_features(used)
+        D, L = next(information(moments, (self.ridge_,)))
+        self._gains = gains(moments, D, L, self.dynamics_)
+        self._A = moments.covariances()[1]
+        self._L = np.zeros((len(D), len(used)))
+        self._L[:, used] = L
+        self._offset = -L @ (moments.f / moments.n)
+        self._L *= self._tap_scale
+        self._origin = self._x_mean + moments.x / moments.n / self._x_scale
+        return self.reset()
+
+
+def _standardise(X: Array) -> tuple[Array, Array]:
+    """Mean and inverse deviation of each column; 0 for a column that does not vary."""
+    mean, deviation = X.mean(axis=0), X.std(axis=0)
+    varies = deviation > 1e-12 * np.maximum(1.0, np.abs(mean))
+    return mean, np.where(varies, 1.0 / np.where(varies, deviation, 1.0), 0.0)
