@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,12 @@ SessionsOption = Annotated[Path, typer.Option("--sessions", help="Where session 
 StreamOption = Annotated[str, typer.Option("--stream", help="Name or type, when the file holds several.")]
 NetworkOption = Annotated[bool, typer.Option("--network", help="Also beyond this machine (LSL has no encryption).")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the result here as JSON.")]
+
+
+class Suite(StrEnum):
+    """Collections of recordings."""
+
+    REAL = "real"
 
 
 def _version(is_wanted: bool) -> None:
@@ -111,17 +118,26 @@ def fit(
 
 @app.command()
 def evaluate(
-    file: RecordingPath,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A recording: .mat, .xdf or .edf.")] = None,
     profile: Annotated[str | None, typer.Option("--profile", help="Its features; default: counts as recorded.")] = None,
     test: Annotated[Path | None, typer.Option("--test", help="Held-out recording; default: the end of FILE.")] = None,
     train_fraction: Annotated[float, typer.Option(min=0.1, max=0.95, help="Chronological, never shuffled.")] = 0.8,
     stream: StreamOption = "",
+    suite: Annotated[Suite | None, typer.Option(help="All decoders on all public recordings, instead of FILE.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Their folder; default: BCI_TEST_DATA.")] = None,
     json: JsonOption = None,
 ) -> None:
     """Score a decoder on the held-out part of a recording.
 
     Correlation and R² of decoded against true values, per axis.
     """
+    if (file is None) == (suite is None):
+        raise typer.BadParameter("give either a FILE or --suite real")
+    if file is None:
+        from bci.console.suite import evaluate_suite
+
+        evaluate_suite(data, json)
+        return
     from bci.console.offline import evaluate_recording
 
     evaluate_recording(file, profile, test, train_fraction, stream, json)

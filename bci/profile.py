@@ -9,13 +9,14 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from bci.errors import ProfileError
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Band: TypeAlias = tuple[PositiveFloat, PositiveFloat]
 
 
 class Section(BaseModel):
@@ -65,17 +66,58 @@ class BandPower(Section):
     bin_ms: PositiveFloat = 40.0
     reference: Literal["none", "average", "laplacian"] = "none"
     notch_hz: float | None = Field(None, gt=0)
-    bands_hz: tuple[tuple[PositiveFloat, PositiveFloat], ...] = Field(min_length=1)
+    bands_hz: tuple[Band, ...] = Field(min_length=1)
     filter_order: PositiveInt = 4
-    window_ms: PositiveFloat = Field(250.0, description="time constant of the exponential power window")
+    window_ms: PositiveFloat = Field(250.0, description="time constant of the exponential window")
+    measure: Literal["log_power", "envelope"] = Field("log_power", description="envelope: rectified, for EMG")
     zscore: ZScore | None = ZScore()
 
     @model_validator(mode="after")
     def _bands_are_ordered(self) -> Self:
-        for low, high in self.bands_hz:
-            if not low < high:
-                raise ValueError(f"band [{low}, {high}] must go from low to high")
+        _check_bands(self.bands_hz)
         return self
+
+    @property
+    def highest_hz(self) -> float:
+        """Highest frequency that is filtered for."""
+        return max(self.notch_hz or 0.0, *(high for _, high in self.bands_hz))
+
+
+class Spikes(Section):
+    """Features of a broadband voltage: threshold crossings and spike-band power, binned, normalised."""
+
+    kind: Literal["spikes"] = "spikes"
+    bin_ms: PositiveFloat = 20.0
+    measures: tuple[Literal["crossings", "power"], ...] = Field(("crossings", "power"), min_length=1)
+    reference: Literal["none", "average"] = "average"
+    band_hz: Band = Field((250.0, 5000.0), description="in which crossings are looked for")
+    spike_band_hz: Band = Field((300.0, 1000.0), description="whose mean rectified value is spike-band power")
+    filter_order: PositiveInt = 2
+    threshold: float = Field(-4.5, description="in robust deviations of the channel's noise; below 0: negative-going")
+    refractory_ms: PositiveFloat = 1.0
+    adapt_s: PositiveFloat = Field(10.0, description="time constant with which the noise is followed")
+    blank_share: Fraction = Field(0.3, description="so many channels beyond threshold at once are an artifact")
+    blank_ms: PositiveFloat = Field(2.0, description="what an artifact spoils")
+    transform: Literal["none", "sqrt"] = Field("none", description="of the number of crossings")
+    zscore: ZScore | None = ZScore()
+
+    @model_validator(mode="after")
+    def _values_agree(self) -> Self:
+        _check_bands((self.band_hz, self.spike_band_hz))
+        if abs(self.threshold) < 1.0:
+            raise ValueError("threshold must be at least 1 deviation away from 0")
+        return self
+
+    @property
+    def highest_hz(self) -> float:
+        """Highest frequency that is filtered for."""
+        return max(self.band_hz[1], self.spike_band_hz[1])
+
+
+def _check_bands(bands_hz: tuple[Band, ...]) -> None:
+    for low, high in bands_hz:
+        if not low < high:
+            raise ValueError(f"band [{low}, {high}] must go from low to high")
 
 
 class Decoder(Section):
@@ -142,7 +184,7 @@ class Profile(Section):
     description: str = ""
     model: str = Field("", description="model file of an earlier fit, relative to the profile; empty: none yet")
     stream: Stream
-    features: Rates | BandPower = Field(discriminator="kind")
+    features: Rates | BandPower | Spikes = Field(discriminator="kind")
     decoder: Decoder
     adaptation: Adaptation = Adaptation()
     training: Training = Training()
@@ -166,11 +208,11 @@ class Profile(Section):
                 f"features.bin_ms: {self.features.bin_ms:g} ms at {self.stream.rate_hz:g} Hz is {bin_samples:g} "
                 "samples; it must be a whole number of at least 1"
             )
-        if isinstance(self.features, BandPower):
-            nyquist_hz = self.stream.rate_hz / 2
-            edges = [edge for band in self.features.bands_hz for edge in band] + [self.features.notch_hz or 0.0]
-            if max(edges) >= nyquist_hz:
-                problems.append(f"features: {max(edges):g} Hz is not below half the sampling rate ({nyquist_hz:g} Hz)")
+        highest_hz = 0.0 if isinstance(self.features, Rates) else self.features.highest_hz
+        if highest_hz >= self.stream.rate_hz / 2:
+            problems.append(
+                f"features: {highest_hz:g} Hz is not below half the sampling rate ({self.stream.rate_hz / 2:g} Hz)"
+            )
         if problems:
             raise ValueError("; ".join(problems))
         return self

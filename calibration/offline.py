@@ -16,18 +16,9 @@ from bci.pipeline import Pipeline, Step, make_pipeline
 from bci.profile import Profile
 from bci.signals.grid import Grid
 from bci.types import Array, Chunk, Frame, Kinematics, Recording
+from calibration.accuracy import Score, score_axes
 from calibration.fit import fit_model
 from calibration.labels import from_cues, from_kinematics, full_effort_speed
-
-
-@dataclass(frozen=True)
-class Score:
-    """Decoded against true values of one axis, on held-out bins: correlation, R² = 1 - SSE/SST, mean squared error."""
-
-    axis: str
-    cc: float
-    r2: float
-    mse: float
 
 
 @dataclass(frozen=True)
@@ -200,7 +191,7 @@ def evaluate_profile(
         method=f"live decoder of profile '{profile.name}'",
         n_train=n or len(frames.features),
         n_test=len(judged),
-        scores=_scores(profile.decoder.outputs, held_out.truth[judged], decoded[judged]),
+        scores=score_axes(profile.decoder.outputs, held_out.truth[judged], decoded[judged]),
     )
 
 
@@ -229,7 +220,7 @@ def evaluate_plain(recording: Recording, test: Recording | None = None, fraction
         method="plain Kalman filter on counts as recorded",
         n_train=len(X),
         n_test=len(X_test),
-        scores=_scores(names, X_test, decoded),
+        scores=score_axes(names, X_test, decoded),
         position_mse=float(np.mean(np.sum(off**2, axis=1))),
     )
 
@@ -254,13 +245,3 @@ def _kinematics(recording: Recording) -> Kinematics:
 
 def _matrix(frames: list[Frame]) -> Array:
     return np.array([frame.features for frame in frames])
-
-
-def _scores(names: tuple[str, ...], truth: Array, decoded: Array) -> tuple[Score, ...]:
-    scores = []
-    for name, t, d in zip(names, truth.T, decoded.T, strict=True):
-        mse = float(np.mean((d - t) ** 2))
-        varies = t.std() > 0 and d.std() > 0
-        cc = float(np.corrcoef(d, t)[0, 1]) if varies else float("nan")
-        scores.append(Score(name, cc, 1.0 - mse / float(np.var(t)) if t.std() > 0 else float("nan"), mse))
-    return tuple(scores)

@@ -6,13 +6,40 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bci.profile import BandPower, Rates
+from bci.profile import BandPower, Rates, Spikes
 from bci.signals.binning import Bin, Binner
 from bci.signals.normalise import AdaptiveZScore
 from bci.signals.power import PowerBank
+from bci.signals.spikes import SpikeBank
 from bci.types import Array, Chunk, Frame
 
-LOG_FLOOR = 1e-12
+
+class CountBank:
+    """Rates or counts that arrive as such: summed or averaged in each bin."""
+
+    def __init__(self, features: Rates, labels: tuple[str, ...]) -> None:
+        self.labels = labels
+        self._features = features
+
+    def push(self, samples: Array) -> Array:
+        """Return the samples themselves."""
+        return samples
+
+    def reduce(self, total: Array, last: Array, n_samples: int) -> Array:
+        """Features of one bin: the sum or the mean, square-rooted where the profile says so."""
+        values = total / n_samples if self._features.reduce == "mean" else total
+        return np.sqrt(np.maximum(values, 0.0)) if self._features.transform == "sqrt" else values
+
+
+def make_bank(
+    features: Rates | BandPower | Spikes, labels: tuple[str, ...], rate_hz: float
+) -> CountBank | PowerBank | SpikeBank:
+    """The part of the profile's features that depends on their kind."""
+    if isinstance(features, BandPower):
+        return PowerBank(features, labels, rate_hz)
+    if isinstance(features, Spikes):
+        return SpikeBank(features, labels, rate_hz)
+    return CountBank(features, labels)
 
 
 class Extractor:
@@ -23,7 +50,7 @@ class Extractor:
 
     Parameters
     ----------
-    features : Rates or BandPower
+    features : Rates, BandPower or Spikes
         What to compute.
     labels : sequence of str
         One per channel of the stream.
@@ -45,10 +72,9 @@ class Extractor:
         When the montage that the reference needs is not in the labels.
     """
 
-    def __init__(self, features: Rates | BandPower, labels: Sequence[str], rate_hz: float) -> None:
-        self._features = features
-        self._bank = PowerBank(features, tuple(labels), rate_hz) if isinstance(features, BandPower) else None
-        self.labels = tuple(labels) if self._bank is None else self._bank.labels
+    def __init__(self, features: Rates | BandPower | Spikes, labels: Sequence[str], rate_hz: float) -> None:
+        self._bank = make_bank(features, tuple(labels), rate_hz)
+        self.labels = self._bank.labels
         self.n_features = len(self.labels)
         bin_samples = round(features.bin_ms * rate_hz / 1e3)
         self.bin_s = bin_samples / rate_hz
@@ -60,8 +86,8 @@ class Extractor:
     def push(self, chunk: Chunk) -> list[Frame]:
         """Process one chunk; return the frames that it completes, in order."""
         samples, is_bad = self._repair(chunk.samples)
-        values = samples if self._bank is None else self._bank.push(samples)
-        return [self._frame(done, chunk.stamps_s) for done in self._binner.push(values, is_bad, chunk.n_lost)]
+        bins = self._binner.push(self._bank.push(samples), is_bad, chunk.n_lost)
+        return [self._frame(done, chunk.stamps_s) for done in bins]
 
     def _repair(self, samples: Array) -> tuple[Array, Array]:
         is_finite = np.isfinite(samples)
@@ -80,13 +106,9 @@ class Extractor:
             stamp_s = float(stamps_s[done.end - 1])
         else:
             stamp_s = float(stamps_s[0] + (done.end - 1) * self._period_s)
-        values = np.zeros(self.n_features) if done.is_missing else self._reduce(done)
+        values = np.zeros(self.n_features)
+        if not done.is_missing:
+            values = self._bank.reduce(done.total, done.last, self._binner.bin_samples)
         if self._zscore is not None and not done.is_missing:
             self._zscore.apply(values)
         return Frame(done.index, stamp_s, values, done.is_missing)
-
-    def _reduce(self, done: Bin) -> Array:
-        if isinstance(self._features, BandPower):
-            return np.log(done.last + LOG_FLOOR)
-        values = done.total / self._binner.bin_samples if self._features.reduce == "mean" else done.total
-        return np.sqrt(np.maximum(values, 0.0)) if self._features.transform == "sqrt" else values

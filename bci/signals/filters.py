@@ -18,19 +18,22 @@ def filter_sections(sos: Array, state: Array, samples: Array, out: Array) -> Non
     sos : Array
         Shape (n_sections, 6), normalised (a0 = 1).
     state : Array
-        Shape (n_channels, n_sections, 2), written in place.
+        Shape (n_sections, 2, n_channels), written in place; channels are innermost, where the loop runs vectorised.
     samples, out : Array
         Shape (n_samples, n_channels); may be the same array.
     """
     for i in range(samples.shape[0]):
+        x = out[i]
         for c in range(samples.shape[1]):
-            x = samples[i, c]
-            for s in range(sos.shape[0]):
-                y = sos[s, 0] * x + state[c, s, 0]
-                state[c, s, 0] = sos[s, 1] * x - sos[s, 4] * y + state[c, s, 1]
-                state[c, s, 1] = sos[s, 2] * x - sos[s, 5] * y
-                x = y
-            out[i, c] = x
+            x[c] = samples[i, c]
+        for s in range(sos.shape[0]):
+            b0, b1, b2, a1, a2 = sos[s, 0], sos[s, 1], sos[s, 2], sos[s, 4], sos[s, 5]
+            first, second = state[s, 0], state[s, 1]
+            for c in range(samples.shape[1]):
+                y = b0 * x[c] + first[c]
+                first[c] = b1 * x[c] - a1 * y + second[c]
+                second[c] = b2 * x[c] - a2 * y
+                x[c] = y
 
 
 def design_bandpass(low_hz: float, high_hz: float, order: int, rate_hz: float) -> Array:
@@ -51,6 +54,6 @@ def settled_state(sos: Array, sample: Array) -> Array:
     Returns
     -------
     Array
-        Shape (n_channels, n_sections, 2).
+        Shape (n_sections, 2, n_channels).
     """
-    return np.ascontiguousarray(sample[:, None, None] * signal.sosfilt_zi(sos)[None, :, :])
+    return np.ascontiguousarray(signal.sosfilt_zi(sos)[:, :, None] * sample)

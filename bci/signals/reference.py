@@ -33,9 +33,16 @@ def subtract_mean_of(neighbours: Array, samples: Array, out: Array) -> None:
             out[i, c] = samples[i, c] - total / n_neighbours
 
 
-def everyone(n_channels: int) -> Array:
-    """Neighbours of the common average reference: all channels, for each channel."""
-    return np.tile(np.arange(n_channels), (n_channels, 1))
+@njit(cache=True, nogil=True)
+def subtract_average(samples: Array, out: Array) -> None:
+    """Subtract the mean over all channels at each sample; both (n_samples, n_channels), may be the same array."""
+    n_channels = samples.shape[1]
+    for i in range(samples.shape[0]):
+        total = 0.0
+        for c in range(n_channels):
+            total += samples[i, c]
+        for c in range(n_channels):
+            out[i, c] = samples[i, c] - total / n_channels
 
 
 def nearest(labels: Sequence[str], n_neighbours: int = N_NEIGHBOURS) -> Array:
@@ -69,3 +76,30 @@ def nearest(labels: Sequence[str], n_neighbours: int = N_NEIGHBOURS) -> Array:
     places = np.array([positions[label.lower()] for label in labels])
     distances = np.linalg.norm(places[:, None, :] - places[None, :, :], axis=2)
     return np.ascontiguousarray(np.argsort(distances, axis=1, kind="stable")[:, 1 : n_neighbours + 1])
+
+
+class Reference:
+    """The re-reference of a profile.
+
+    Parameters
+    ----------
+    kind : str
+        ``none``, ``average`` or ``laplacian``.
+    labels : sequence of str
+        Channel labels, for the montage.
+    """
+
+    def __init__(self, kind: str, labels: Sequence[str]) -> None:
+        self._kind = kind
+        self._neighbours: Array = nearest(labels) if kind == "laplacian" else np.empty((0, 0), dtype=np.int64)
+
+    def apply(self, samples: Array) -> Array:
+        """Re-referenced samples (n_samples, n_channels): a new array, or the same where there is nothing to do."""
+        if self._kind == "none":
+            return samples
+        out = np.empty_like(samples)
+        if self._kind == "average":
+            subtract_average(samples, out)
+        else:
+            subtract_mean_of(self._neighbours, samples, out)
+        return out

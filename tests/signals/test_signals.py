@@ -12,7 +12,7 @@ from bci.signals.features import Extractor
 from bci.signals.filters import design_bandpass, design_notch, filter_sections, settled_state
 from bci.signals.normalise import AdaptiveZScore
 from bci.signals.power import smooth_power
-from bci.signals.reference import everyone, nearest, subtract_mean_of
+from bci.signals.reference import nearest, subtract_average, subtract_mean_of
 from bci.types import Chunk
 
 MONTAGE = ("FC3", "FCz", "FC4", "C3", "Cz", "C4", "CP3", "CPz", "CP4")
@@ -40,6 +40,7 @@ FEATURES = {
         bin_ms=40, reference="laplacian", notch_hz=50.0, bands_hz=((8, 12), (18, 26)), window_ms=300
     ),
     "average reference": BandPower(bin_ms=25, reference="average", bands_hz=((8, 30),), zscore=None),
+    "envelope": BandPower(bin_ms=25, bands_hz=((20, 90),), measure="envelope"),
     "rates": Rates(bin_ms=25),
     "mean rates": Rates(bin_ms=25, reduce="mean", transform="none", zscore=None),
 }
@@ -78,8 +79,15 @@ def test_the_notch_removes_the_line_and_leaves_its_neighbours():
 def test_the_common_average_has_zero_mean_over_channels():
     samples = recording()
     out = np.empty_like(samples)
-    subtract_mean_of(everyone(9), samples, out)
+    subtract_average(samples, out)
     np.testing.assert_allclose(out, samples - samples.mean(axis=1, keepdims=True), atol=1e-9)
+
+
+def test_the_laplacian_subtracts_the_mean_of_the_neighbours():
+    samples, neighbours = recording(), nearest(MONTAGE)
+    out = np.empty_like(samples)
+    subtract_mean_of(neighbours, samples, out)
+    np.testing.assert_allclose(out, samples - samples[:, neighbours].mean(axis=2), atol=1e-9)
 
 
 def test_the_neighbours_of_a_central_electrode_surround_it():
@@ -99,6 +107,13 @@ def test_band_power_of_a_sine_is_half_its_squared_amplitude():
     frames = frames_of(Extractor(features, ("C3",), 200.0), chunks_of(6 * np.sin(2 * np.pi * 10 * t)[:, None]))
     power = np.exp([f.features[0] for f in frames[-20:]])
     assert power.mean() == pytest.approx(18.0, rel=0.03)
+
+
+def test_the_envelope_of_a_sine_is_its_mean_rectified_value():
+    features = BandPower(bin_ms=50, bands_hz=((8, 12),), window_ms=500, measure="envelope", zscore=None)
+    t = np.arange(4000) / 200
+    frames = frames_of(Extractor(features, ("biceps",), 200.0), chunks_of(6 * np.sin(2 * np.pi * 10 * t)[:, None]))
+    assert np.mean([f.features[0] for f in frames[-20:]]) == pytest.approx(6 * 2 / np.pi, rel=0.03)
 
 
 def test_power_is_an_exponential_window():
