@@ -120,11 +120,11 @@ def fit(
 def evaluate(
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A recording: .mat, .xdf or .edf.")] = None,
     profile: Annotated[str | None, typer.Option("--profile", help="Its features; default: counts as recorded.")] = None,
-    test: Annotated[Path | None, typer.Option("--test", help="Held-out recording; default: the end of FILE.")] = None,
-    train_fraction: Annotated[float, typer.Option(min=0.1, max=0.95, help="Chronological, never shuffled.")] = 0.8,
+    test: Annotated[Path | None, typer.Option("--test", help="Held out; default: the end of FILE.")] = None,
+    train_fraction: Annotated[float, typer.Option(min=0.1, max=0.95, help="Chronological.")] = 0.8,
     stream: StreamOption = "",
-    suite: Annotated[Suite | None, typer.Option(help="All decoders on all public recordings, instead of FILE.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Their folder; default: BCI_TEST_DATA.")] = None,
+    suite: Annotated[Suite | None, typer.Option(help="All decoders, all public recordings.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Of the suite; default: BCI_TEST_DATA.")] = None,
     json: JsonOption = None,
 ) -> None:
     """Score a decoder on the held-out part of a recording.

@@ -120,16 +120,23 @@ def _print_continuous(console: Console, rows: list[dict[str, Any]]) -> None:
         title = f"{group}, median of {len(sets)} days" if len(sets) > 1 else group
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
         table.add_column("R² (CC)")
-        for axis in (*axes, "mean R²"):
+        for axis in (*axes, "mean"):
             table.add_column(axis, justify="right")
         for method in CONTINUOUS:
             own = [row for row in inside if row["method"] == method]
             r2 = np.array([[row["r2"][axis] for axis in axes] for row in own])
             cc = np.array([[row["cc"][axis] for axis in axes] for row in own])
-            cells = [f"{a:.3f} ({b:.3f})" for a, b in zip(np.median(r2, axis=0), np.nanmedian(cc, axis=0), strict=True)]
-            table.add_row(method, *cells, f"{np.median(r2.mean(axis=1)):.3f}", style="bold" if method == "ours" else "")
+            pairs = zip(np.median(r2, axis=0), np.nanmedian(cc, axis=0), strict=True)
+            cells = [f"{_short(a)} ({_short(b)})" for a, b in pairs]
+            mean = _short(float(np.median(r2.mean(axis=1))))
+            table.add_row(method, *cells, mean, style="bold" if method == "ours" else "")
         console.print(table)
         console.print()
+
+
+def _short(value: float) -> str:
+    """Three decimals without the zero before them, so that a table fits in 80 columns."""
+    return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.3g}"
 
 
 def _print_discrete(console: Console, rows: list[dict[str, Any]]) -> None:
