@@ -126,6 +126,14 @@ class Decoder(Section):
     outputs: tuple[str, ...] = Field(min_length=1, max_length=10, description="one name per decoded velocity")
     tau_ms: PositiveFloat = Field(120.0, description="smoothing: time constant of the decoded velocity")
     beta: PositiveFloat = Field(0.7, description="gain: speed at full effort, in output units per second")
+    speed_threshold: PositiveFloat = Field(0.4, description="effort that the speed power leaves as it is")
+    speed_power: float = Field(1.0, ge=1.0, le=2.0, description="above 1: slow efforts slower, fast ones faster")
+    bias_tau_s: PositiveFloat | None = Field(
+        None, description="time constant of the bias that is subtracted; for targets in all directions"
+    )
+    noise: Literal["full", "diagonal", "low_rank"] = Field(
+        "full", description="form of the observation noise; the others for many hundreds of features"
+    )
     ridge: float = Field(1e-3, ge=0)
     shrinkage: Fraction = Field(0.1, description="of the observation noise toward its diagonal")
 

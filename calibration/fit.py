@@ -12,11 +12,12 @@ from bci.decoding.estimation import fit_observation
 from bci.decoding.model import Model, check_model, load_model
 from bci.decoding.velocity import VelocityDecoder
 from bci.errors import ModelError
-from bci.profile import Profile
+from bci.profile import Decoder, Profile
 from bci.types import Array
 
 GATE_MARGIN = 2.0  # on the 99.9th percentile of training NIS: new days are less alike than held-back minutes
 LEAST_BINS_PER_STATE = 40
+FAST_QUANTILE = 0.66  # Jarosiewicz et al. 2015: slower decoded movements do not tell about the bias
 
 
 def fit_model(
@@ -81,16 +82,23 @@ def fit_model(
         nis_gate=np.inf,
         provenance={"n_bins": len(X), **(provenance or {})},
     )
-    return _with_gate(model, features, settings.tau_ms / 1e3)
+    return _with_gate(model, features, settings)
 
 
-def _with_gate(model: Model, features: Array, tau_s: float) -> Model:
-    """Decode the training data once: what is normal there decides what is implausible later."""
-    decoder = VelocityDecoder(model, tau_s, 1.0)
-    nis = np.array([decoder.step(row) for row in np.ascontiguousarray(features)])
-    gate = max(2.0, GATE_MARGIN * float(np.quantile(nis, 0.999)))
-    provenance = {**model.provenance, "nis_median": round(float(np.median(nis)), 4)}
-    return dataclasses.replace(model, nis_gate=gate, provenance=provenance)
+def _with_gate(model: Model, features: Array, settings: Decoder) -> Model:
+    """Decode the training data once: what is normal there decides what is implausible later, and what is fast."""
+    decoder = VelocityDecoder(model, settings)
+    nis, effort = np.empty(len(features)), np.empty((len(features), len(model.outputs)))
+    for i, row in enumerate(np.ascontiguousarray(features)):
+        nis[i] = decoder.step(row)
+        effort[i] = decoder.effort
+    believed = nis[np.isfinite(nis)]
+    if len(believed) < len(nis) / 2:
+        raise ModelError("Most training bins are far from what the model expects.", "Look at the signals, then repeat.")
+    gate = max(2.0, GATE_MARGIN * float(np.quantile(believed, 0.999)))
+    fast = float(np.quantile(np.linalg.norm(effort, axis=1), FAST_QUANTILE))
+    provenance = {**model.provenance, "nis_median": round(float(np.median(believed)), 4)}
+    return dataclasses.replace(model, nis_gate=gate, fast_effort=max(fast, 1e-3), provenance=provenance)
 
 
 def load_fitting_model(path: Path, profile: Profile, feature_labels: tuple[str, ...], bin_s: float) -> Model:

@@ -175,7 +175,7 @@ def evaluate_profile(
     model, frames = fit_recording(recording, profile, {}, 1.0 if test is not None else fraction)
     n = int(fraction * len(frames.features)) if test is None else 0
     held_out = frames if test is None else label_recording(test, profile)
-    decoder = VelocityDecoder(model, profile.decoder.tau_ms / 1e3, 1.0)
+    decoder = VelocityDecoder(model, profile.decoder.model_copy(update={"beta": 1.0}))
     decoded = np.zeros_like(held_out.truth)
     for i, features in enumerate(held_out.features):
         if held_out.weights[i] or np.any(features):

@@ -41,7 +41,7 @@ MODEL = model()
 
 
 def intents_of(counts, v_int, cuts, lost_at, is_taught=True):
-    pipeline = make_pipeline(PROFILE, LABELS, VelocityDecoder(MODEL, 0.12, 0.7))
+    pipeline = make_pipeline(PROFILE, LABELS, VelocityDecoder(MODEL, PROFILE.decoder))
     stamps = np.arange(N) / 50 + (np.arange(N) >= lost_at) * 0.1
     if is_taught:
         for i in range(0, N, 7):

@@ -15,7 +15,7 @@ import numpy as np
 from bci.errors import ModelError
 from bci.types import Array
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 KIND = "velocity encoding"
 ARRAYS = ("C", "Q", "R")
 
@@ -44,6 +44,8 @@ class Model:
         Sum of weights behind C and Q.
     nis_gate : float
         Bins with a larger NIS per feature are not believed.
+    fast_effort : float
+        Decoded effort that two thirds of the training bins do not reach.
     provenance : dict
         What it was fitted on, and how well it fits.
     """
@@ -57,6 +59,7 @@ class Model:
     R: Array
     n_effective: float
     nis_gate: float
+    fast_effort: float = 1.0
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
@@ -74,6 +77,7 @@ def save_model(path: Path, model: Model) -> None:
         "bin_s": model.bin_s,
         "n_effective": model.n_effective,
         "nis_gate": model.nis_gate,
+        "fast_effort": model.fast_effort,
         "provenance": model.provenance,
     }
     text = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), dtype=np.uint8)
@@ -113,6 +117,7 @@ def load_model(path: Path) -> Model:
             bin_s=float(meta["bin_s"]),
             n_effective=float(meta["n_effective"]),
             nis_gate=float(meta["nis_gate"]),
+            fast_effort=float(meta["fast_effort"]),
             provenance=dict(meta["provenance"]),
             **arrays,
         )
@@ -139,8 +144,8 @@ def _defect(model: Model) -> str:
             return f"{name} is not symmetric"
         if np.linalg.eigvalsh(value)[0] <= 0:
             return f"{name} is not positive definite"
-    if not (model.bin_s > 0 and model.nis_gate > 0 and model.n_effective > 0):
-        return "bin_s, nis_gate and n_effective must be positive"
+    if not min(model.bin_s, model.nis_gate, model.n_effective, model.fast_effort) > 0:
+        return "bin_s, nis_gate, n_effective and fast_effort must be positive"
     return ""
 
 

@@ -80,7 +80,7 @@ class Loop:
     def use(self, model: Model) -> None:
         """Decode with a model from the next bin on."""
         settings = self.plan.profile.decoder
-        self.pipeline.decoder = VelocityDecoder(model, settings.tau_ms / 1e3, settings.beta)
+        self.pipeline.decoder = VelocityDecoder(model, settings)
         self.plan.ready_file("decoder").touch()
 
     def calibrate_once(self) -> None:

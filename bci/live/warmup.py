@@ -28,7 +28,7 @@ def warm_up(profile: Profile, labels: tuple[str, ...]) -> None:
         n_effective=100.0,
         nis_gate=1e9,
     )
-    pipeline.decoder = VelocityDecoder(model, profile.decoder.tau_ms / 1e3, profile.decoder.beta)
+    pipeline.decoder = VelocityDecoder(model, profile.decoder)
     pipeline.teach(Label(0.0, (0.0,) * k))
     n_samples = N_BINS * profile.bin_samples
     samples = np.random.default_rng(1).poisson(3.0, size=(n_samples, len(labels))).astype(np.float64)

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bci.decoding.model import Model, check_model, load_model, save_model
-from bci.decoding.velocity import VelocityDecoder
+from bci.decoding.noise import covariance, precision_times
+from bci.decoding.velocity import NOISE_FLOOR, VelocityDecoder
 from bci.errors import ModelError
+from bci.profile import Decoder
 
 BIN_S = 0.02
 
@@ -41,9 +43,13 @@ def model_of(C, v_int, noise=0.6, **changes):
     return dataclasses.replace(model, **changes)
 
 
+def decoder_of(model, tau_s=0.12, beta=1.0, **settings):
+    return VelocityDecoder(model, Decoder(outputs=model.outputs, tau_ms=1e3 * tau_s, beta=beta, **settings))
+
+
 def test_one_length_of_effort_decodes_to_beta():
     C, v_int, _ = neurons()
-    decoder = VelocityDecoder(model_of(C, v_int), tau_s=0.05, beta=0.7)
+    decoder = decoder_of(model_of(C, v_int), tau_s=0.05, beta=0.7)
     direction = np.array([0.6, -0.8])
     for _ in range(100):
         decoder.step(C[:, :2] @ direction + C[:, 2])
@@ -53,7 +59,7 @@ def test_one_length_of_effort_decodes_to_beta():
 @pytest.mark.parametrize("tau_s", [0.06, 0.12, 0.6])
 def test_tau_is_the_time_constant_of_the_answer(tau_s):
     C, v_int, _ = neurons()
-    decoder = VelocityDecoder(model_of(C, v_int), tau_s=tau_s, beta=1.0)
+    decoder = decoder_of(model_of(C, v_int), tau_s=tau_s, beta=1.0)
     n_bins = round(tau_s / BIN_S)
     for _ in range(n_bins):
         decoder.step(C[:, 0] + C[:, 2])
@@ -62,14 +68,14 @@ def test_tau_is_the_time_constant_of_the_answer(tau_s):
 
 def test_the_normalised_innovation_is_one_when_features_are_as_expected():
     C, v_int, Y = neurons()
-    decoder = VelocityDecoder(model_of(C, v_int), tau_s=0.12, beta=1.0)
+    decoder = decoder_of(model_of(C, v_int), tau_s=0.12, beta=1.0)
     nis = [decoder.step(y) for y in Y]
     assert np.mean(nis) == pytest.approx(1.0, abs=0.1)
 
 
 def test_an_implausible_bin_changes_nothing_and_three_are_still_believed():
     C, v_int, Y = neurons()
-    decoder = VelocityDecoder(model_of(C, v_int), tau_s=0.12, beta=1.0)
+    decoder = decoder_of(model_of(C, v_int), tau_s=0.12, beta=1.0)
     for y in Y[:50]:
         decoder.step(y)
     before = decoder.velocity.copy()
@@ -86,7 +92,7 @@ def test_an_implausible_bin_changes_nothing_and_three_are_still_believed():
 @given(bad=st.sampled_from([np.nan, np.inf, -np.inf, 1e308, -1e308]), where=st.integers(0, 39))
 def test_nonsense_in_one_channel_never_reaches_the_velocity(bad, where):
     C, v_int, Y = neurons(n_bins=100)
-    decoder = VelocityDecoder(model_of(C, v_int), tau_s=0.12, beta=1.0)
+    decoder = decoder_of(model_of(C, v_int), tau_s=0.12, beta=1.0)
     for y in Y[:20]:
         decoder.step(y)
     y = Y[20].copy()
@@ -100,20 +106,22 @@ def test_nonsense_in_one_channel_never_reaches_the_velocity(bad, where):
 
 
 def test_learning_equals_weighted_least_squares_over_everything_seen():
-    """Dangi's statistics R, S, T, kept as batch sums, against the exact rank-one recursion."""
+    """Dangi's statistics R, S, T, kept as batch sums with the floor of the noise, against the rank-one recursion."""
     C, v_int, Y = neurons(n_bins=800)
     start = model_of(C + 0.5, v_int[:200])
-    decoder = VelocityDecoder(start, tau_s=0.12, beta=1.0)
+    decoder = decoder_of(start, tau_s=0.12, beta=1.0)
     R, S = start.R.copy(), start.C @ start.R
     T = start.n_effective * start.Q + start.C @ start.R @ start.C.T
     n_effective, half_life_s = start.n_effective, 4.0
     decay = 0.5 ** (BIN_S / half_life_s)
     weights = np.random.default_rng(5).uniform(0.1, 1.0, len(Y))
-    for y, v, w in zip(Y, v_int, weights, strict=True):
+    floor = NOISE_FLOOR * np.mean(np.diag(start.Q)) * len(C)
+    for i, (y, v, w) in enumerate(zip(Y, v_int, weights, strict=True)):
         x = np.append(v, 1.0)
         R = decay * R + w * np.outer(x, x)
         S = decay * S + w * np.outer(y, x)
         T = decay * T + w * np.outer(y, y)
+        T[i % len(C), i % len(C)] += w * floor
         n_effective = decay * n_effective + w
         decoder.learn(y, tuple(v), w, half_life_s)
     learned = decoder.to_model()
@@ -123,10 +131,156 @@ def test_learning_equals_weighted_least_squares_over_everything_seen():
     assert learned.n_effective == pytest.approx(n_effective)
 
 
+def test_what_is_derived_follows_the_learning_exactly():
+    """L = CᵀQ⁻¹ is carried along by rank-one updates: after thousands of bins it is what C and Q say."""
+    C, v_int, Y = neurons(n_bins=3000)
+    decoder = decoder_of(model_of(C, v_int))
+    for y, v in zip(Y, v_int, strict=True):
+        decoder.learn(y, tuple(v), 0.8, 5.0)
+    expected = precision_times(decoder._noise, decoder._n_effective, decoder._Ct[:-1])
+    np.testing.assert_allclose(decoder._L, expected, rtol=1e-7)
+
+
+@pytest.mark.parametrize("form", ["diagonal", "low_rank"])
+def test_the_structured_forms_learn_the_same_tuning_and_variances(form):
+    C, v_int, Y = neurons(n_bins=2000)
+    start = model_of(C + 0.5, v_int)
+    full, structured = decoder_of(start), decoder_of(start, noise=form)
+    for y, v in zip(Y, v_int, strict=True):
+        full.learn(y, tuple(v), 1.0, 10.0)
+        structured.learn(y, tuple(v), 1.0, 10.0)
+    np.testing.assert_allclose(structured.to_model().C, full.to_model().C, atol=1e-9)
+    np.testing.assert_allclose(structured._noise.q, np.diag(full.to_model().Q), rtol=1e-6)
+
+
+def test_the_diagonal_form_decodes_like_the_full_one_where_the_noise_is_independent():
+    C, v_int, Y = neurons(n_bins=200)
+    full, diagonal = decoder_of(model_of(C, v_int)), decoder_of(model_of(C, v_int), noise="diagonal")
+    for y in Y:
+        assert full.step(y) == pytest.approx(diagonal.step(y))
+        np.testing.assert_allclose(full.velocity, diagonal.velocity)
+
+
+def decoded(decoder, Y):
+    out = []
+    for y in Y:
+        decoder.step(y)
+        out.append(decoder.velocity.copy())
+    return np.array(out)
+
+
+@pytest.mark.parametrize("form", ["full", "diagonal", "low_rank"])
+def test_a_masked_channel_never_moves_the_estimate(form):
+    """Masked features decode as if the model had been fitted without them, whatever they show."""
+    C, v_int, Y = neurons(n_bins=300)
+    random = np.random.default_rng(3)
+    common = random.normal(size=(300, 2)) @ random.normal(size=(2, 40))
+    mixing = random.normal(size=(40, 2))
+    Q = 0.36 * np.eye(40) + 0.2 * mixing @ mixing.T
+    used = np.arange(40) % 4 > 0
+    masked = decoder_of(model_of(C, v_int, Q=Q), noise=form)
+    masked.use_features(used)
+    few = model_of(C, v_int, Q=Q)
+    structured = covariance(masked._noise, 1.0 if form != "full" else few.n_effective)
+    few = dataclasses.replace(
+        few,
+        C=C[used],
+        Q=structured[np.ix_(used, used)],
+        feature_labels=tuple(f"n{i}" for i in np.flatnonzero(used)),
+    )
+    without = decoder_of(few)
+    Y = Y + 0.3 * common
+    nonsense = np.where(used, Y, random.choice([1e300, -1e9, np.nan, 0.0], size=Y.shape))
+    np.testing.assert_allclose(decoded(masked, nonsense), decoded(without, Y[:, used]), atol=2e-6)
+
+
+def test_a_masked_channel_comes_back_with_what_it_knew():
+    C, v_int, Y = neurons(n_bins=600)
+    decoder, same = decoder_of(model_of(C, v_int)), decoder_of(model_of(C, v_int))
+    used = np.arange(40) > 10
+    decoder.use_features(used)
+    for y, v in zip(Y[:300], v_int[:300], strict=True):
+        decoder.learn(np.where(used, y, 99.0), tuple(v), 1.0, 60.0)
+    np.testing.assert_allclose(decoder.to_model().C[~used], C[~used], atol=0.25)
+    decoder.use_features(np.ones(40, dtype=bool))
+    error = np.linalg.norm(decoded(decoder, Y[300:]) - decoded(same, Y[300:]), axis=1)
+    assert error.mean() < 0.1
+
+
+def test_the_influence_of_one_wild_feature_is_bounded_and_the_bin_is_believed():
+    C, v_int, Y = neurons(n_bins=200)
+    velocities = []
+    for size in (20.0, 1e6, 1e300):
+        decoder, spoilt = decoder_of(model_of(C, v_int)), Y.copy()
+        spoilt[::5, 7] = size
+        velocities.append(decoded(decoder, spoilt))
+        assert decoder.is_confident
+    np.testing.assert_array_equal(velocities[0], velocities[2])
+    np.testing.assert_array_equal(velocities[1], velocities[2])
+    difference = velocities[0] - decoded(decoder_of(model_of(C, v_int)), Y)
+    assert np.sqrt(np.mean(difference**2)) < 0.1
+
+
+def test_a_third_of_far_features_makes_a_bin_implausible():
+    C, v_int, Y = neurons(n_bins=50)
+    decoder = decoder_of(model_of(C, v_int))
+    decoded(decoder, Y)
+    y = Y[-1].copy()
+    y[:14] += 100.0
+    assert decoder.step(y) == np.inf
+
+
+def test_a_bin_without_enough_finite_features_is_predicted_only():
+    C, v_int, Y = neurons(n_bins=50)
+    decoder = decoder_of(model_of(C, v_int))
+    decoded(decoder, Y)
+    before = decoder.velocity.copy()
+    y = Y[-1].copy()
+    y[:30] = np.nan
+    assert decoder.step(y) == np.inf
+    np.testing.assert_allclose(decoder.velocity, before * decoder.alpha)
+
+
+def test_a_feature_that_stands_still_for_days_does_no_harm():
+    """Forgetting alone would let its precision double with every half-life."""
+    C, v_int, Y = neurons(n=12, n_bins=2000)
+    Y[:, 4] = 0.0
+    decoder = decoder_of(model_of(C, v_int))
+    for _ in range(20):  # 800 s with a half-life of 2 s: 400 doublings
+        for y, v in zip(Y, v_int, strict=True):
+            decoder.learn(y, tuple(v), 1.0, 2.0)
+    learned = decoder.to_model()
+    assert np.linalg.eigvalsh(learned.Q)[0] > 1e-5
+    for y in Y[:50]:
+        decoder.step(y)
+    assert np.isfinite(decoder.velocity).all()
+
+
+def test_an_output_that_is_never_labelled_again_is_not_forgotten():
+    C, v_int, Y = neurons(n_bins=2000)
+    decoder = decoder_of(model_of(C, v_int))
+    v_int = v_int * [1.0, 0.0]
+    Y = v_int @ C[:, :2].T + C[:, 2] + 0.6 * np.random.default_rng(0).normal(size=Y.shape)
+    for _ in range(10):
+        for y, v in zip(Y, v_int, strict=True):
+            decoder.learn(y, tuple(v), 1.0, 2.0)
+    np.testing.assert_allclose(decoder.to_model().C[:, 1], C[:, 1], atol=0.5)
+
+
+def test_bins_of_weight_zero_neither_teach_nor_make_forget():
+    C, v_int, Y = neurons(n_bins=100)
+    decoder = decoder_of(model_of(C, v_int))
+    before = decoder.to_model()
+    for y, v in zip(Y, v_int, strict=True):
+        decoder.learn(y, tuple(v), 0.0, 1.0)
+    np.testing.assert_array_equal(decoder.to_model().C, before.C)
+    assert decoder.to_model().n_effective == before.n_effective
+
+
 def test_a_decoder_with_random_weights_learns_to_decode():
     C, v_int, Y = neurons(n_bins=6000, noise=1.5)
     wrong = np.random.default_rng(9).normal(size=C.shape)
-    decoder = VelocityDecoder(model_of(wrong, v_int, noise=4.0, nis_gate=50.0), tau_s=0.12, beta=1.0)
+    decoder = decoder_of(model_of(wrong, v_int, noise=4.0, nis_gate=50.0), tau_s=0.12, beta=1.0)
     errors = []
     for y, v in zip(Y, v_int, strict=True):
         decoder.step(y)
@@ -137,7 +291,7 @@ def test_a_decoder_with_random_weights_learns_to_decode():
 
 def test_hours_of_learning_keep_the_noise_symmetric_and_positive():
     C, v_int, Y = neurons(n=10)
-    decoder = VelocityDecoder(model_of(C, v_int), tau_s=0.12, beta=1.0)
+    decoder = decoder_of(model_of(C, v_int), tau_s=0.12, beta=1.0)
     for _ in range(20):
         for y, v in zip(Y, v_int, strict=True):
             decoder.learn(y, tuple(v), 1.0, 10.0)
