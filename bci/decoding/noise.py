@@ -43,12 +43,20 @@ class Noise:
 
 
 def make_noise(Q: Array, form: str, n_effective: float) -> Noise:
-    """Noise in one of the forms ``full``, ``diagonal`` or ``low_rank`` from Q (n, n) and its sum of weights."""
-    q, n = np.diag(Q).copy(), len(Q)
+    """Noise in one of the forms ``full``, ``diagonal`` or ``low_rank`` from Q and its sum of weights.
+
+    Q has shape (n, n), or (n,) where it is diagonal.
+    """
+    n = len(Q)
+    q = (Q if Q.ndim == 1 else np.diag(Q)).copy()
+    if Q.ndim == 1 and form != "diagonal":
+        Q = np.diag(Q)
+    if form == "diagonal":
+        return Noise(np.zeros((0, 0)), q, np.ones(n), np.zeros((0, n)))
     if form == "full":
         M = np.linalg.inv(Q) / n_effective
         return Noise(np.ascontiguousarray((M + M.T) / 2), q, np.zeros(0), np.zeros((0, n)))
-    loadings = common_factors(Q, min(N_FACTORS, n - 1) if form == "low_rank" else 0)
+    loadings = common_factors(Q, min(N_FACTORS, n - 1))
     p = 1.0 / np.maximum(1.0 - np.sum(loadings**2, axis=1), LEAST_UNIQUE)
     scaled = loadings * p[:, None]
     root = np.linalg.cholesky(np.eye(loadings.shape[1]) + loadings.T @ scaled)  # Woodbury
@@ -59,8 +67,6 @@ def common_factors(Q: Array, n_factors: int) -> Array:
     """Loadings (n, n_factors) of the correlations of Q, by iterated principal factors (Harman 1976, chapter 8)."""
     deviation = np.sqrt(np.diag(Q))
     correlation = Q / np.outer(deviation, deviation)
-    if n_factors == 0:
-        return np.zeros((len(Q), 0))
     common = np.full(len(Q), 0.5)
     loadings = np.zeros((len(Q), n_factors))
     for _ in range(FACTOR_ITERATIONS):
@@ -78,13 +84,16 @@ def symmetric(M: Array) -> Array:
 
 
 def covariance(noise: Noise, n_effective: float) -> Array:
-    """Q, shape (n, n)."""
+    """Q, shape (n, n); (n,) in the diagonal form."""
     if len(noise.M):
         Q = np.linalg.inv(n_effective * symmetric(noise.M))
+    elif not len(noise.factors):
+        return noise.q.copy()
     else:
-        inverse = np.diag(noise.p) - noise.factors.T @ noise.factors
-        deviation = np.sqrt(noise.q)
-        Q = np.linalg.inv(inverse) * np.outer(deviation, deviation)
+        scaled, deviation = noise.factors / noise.p, np.sqrt(noise.q)
+        inner = np.eye(len(scaled)) - scaled @ noise.factors.T  # Woodbury
+        Q = np.diag(1.0 / noise.p) + scaled.T @ np.linalg.solve(inner, scaled)
+        Q = Q * np.outer(deviation, deviation)
     Q = (Q + Q.T) / 2
     return Q
 
