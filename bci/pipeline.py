@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from bci.decoding.velocity import VelocityDecoder
 from bci.profile import Adaptation, Profile
 from bci.signals.features import Extractor
-from bci.types import Chunk, Frame, Intent, Label
+from bci.types import Chunk, Frame, Intent, Label, Position
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One bin: its features, what was meant (if known), and what was decoded (if there is a decoder)."""
+    """One bin: its features, what was meant and shown (if known), and what was decoded (if there is a decoder)."""
 
     frame: Frame
     label: Label | None
     intent: Intent | None
+    position: Position | None = None
 
 
 class Pipeline:
@@ -44,40 +45,51 @@ class Pipeline:
         self.adaptation = adaptation
         self._labels: deque[Label] = deque()
         self._label: Label | None = None
+        self._positions: deque[Position] = deque()
+        self._position: Position | None = None
         self._labelled_s = 0.0
 
     def teach(self, label: Label) -> None:
         """Tell what the participant means from `label.stamp_s` on; labels come in the order of their stamps."""
         self._labels.append(label)
 
+    def show(self, position: Position) -> None:
+        """Tell where the participant sees the hand from `position.stamp_s` on; in the order of their stamps."""
+        self._positions.append(position)
+
     def push(self, chunk: Chunk, emit: Callable[[Step], None]) -> None:
         """Process one chunk and hand every bin that it completes to `emit`, in order."""
         for frame in self.extractor.push(chunk):
             label = self._label_at(frame.stamp_s)
+            self._look(frame.stamp_s)
             intent = None if self.decoder is None else self._decode(self.decoder, frame, label)
-            emit(Step(frame, label, intent))
+            emit(Step(frame, label, intent, self._position))
 
     def _label_at(self, stamp_s: float) -> Label | None:
         while self._labels and self._labels[0].stamp_s <= stamp_s:
             self._label = self._labels.popleft()
         return self._label
 
+    def _look(self, stamp_s: float) -> None:
+        """Take in what was shown until a moment."""
+        while self._positions and self._positions[0].stamp_s <= stamp_s:
+            self._position = self._positions.popleft()
+
     def _decode(self, decoder: VelocityDecoder, frame: Frame, label: Label | None) -> Intent:
+        if self._position is not None:
+            decoder.show(self._position.values)
         if frame.is_missing:
             decoder.coast()
             nis = 0.0
         else:
             nis = decoder.step(frame.features)
-            if label is not None and label.weight > 0.0 and decoder.is_confident:
+            if label is not None and label.weight > 0.0 and decoder.n_coasted == 0:
                 decoder.learn(frame.features, label.v_int, label.weight, self._half_life_s())
                 self._labelled_s += self.extractor.bin_s
-        return Intent(
-            index=frame.index,
-            stamp_s=frame.stamp_s,
-            velocity=tuple(decoder.velocity.tolist()),
-            nis=nis,
-            is_confident=decoder.is_confident,
-        )
+        d = decoder.discrete
+        discrete = () if d is None else (d.click, d.hold, d.gate, d.n_clicks)
+        velocity = tuple(decoder.velocity.tolist())
+        return Intent(frame.index, frame.stamp_s, velocity, nis, decoder.is_confident, *discrete)
 
     def _half_life_s(self) -> float:
         """Short at first, then annealed linearly: fast learning early, steady control later."""

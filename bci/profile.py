@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, V
 from bci.errors import ProfileError
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+State: TypeAlias = Literal["idle", "move", "click", "hold"]
 Band: TypeAlias = tuple[PositiveFloat, PositiveFloat]
 
 
@@ -120,6 +121,29 @@ def _check_bands(bands_hz: tuple[Band, ...]) -> None:
             raise ValueError(f"band [{low}, {high}] must go from low to high")
 
 
+class Discrete(Section):
+    """Discrete intents beside the velocity: click (or grasp), hold and rest, by a hidden Markov model."""
+
+    click_probability: Fraction = Field(0.9, description="a click counts from this probability on")
+    dwell_ms: PositiveFloat = Field(120.0, description="which must last so long")
+    refractory_ms: float = Field(500.0, ge=0, description="and no other click counts for so long after it")
+    idle_s: PositiveFloat = Field(2.0, description="how long rest lasts, on average")
+    move_s: PositiveFloat = Field(1.0, description="how long moving lasts")
+    click_s: PositiveFloat = Field(0.4, description="how long a click lasts")
+    hold_s: PositiveFloat = Field(1.0, description="how long standing still lasts")
+    gate_open: Fraction = Field(0.7, description="more probably active than this: the gate opens")
+    gate_open_ms: PositiveFloat = Field(200.0, description="after so long")
+    gate_close: Fraction = Field(0.3, description="less probably active than this: the gate closes")
+    gate_close_ms: PositiveFloat = Field(500.0, description="after so long")
+    gate_ramp_ms: PositiveFloat = Field(150.0, description="from shut to open")
+
+    @model_validator(mode="after")
+    def _gate_has_hysteresis(self) -> Self:
+        if not self.gate_close < self.gate_open:
+            raise ValueError("gate_close must be below gate_open")
+        return self
+
+
 class Decoder(Section):
     """From features to intended velocity: direction is fitted, smoothing and gain are set."""
 
@@ -131,11 +155,15 @@ class Decoder(Section):
     bias_tau_s: PositiveFloat | None = Field(
         None, description="time constant of the bias that is subtracted; for targets in all directions"
     )
+    state: Literal["velocity", "position_velocity"] = Field(
+        "velocity", description="whether features follow the position too, which the person sees and the decoder knows"
+    )
     noise: Literal["full", "diagonal", "low_rank"] = Field(
         "full", description="form of the observation noise; the others for many hundreds of features"
     )
     ridge: float = Field(1e-3, ge=0)
     shrinkage: Fraction = Field(0.1, description="of the observation noise toward its diagonal")
+    discrete: Discrete | None = Field(None, description="click, hold and rest; absent: velocity only")
 
 
 class Adaptation(Section):
@@ -151,6 +179,7 @@ class Training(Section):
 
     lead_bins: int = Field(0, ge=0, le=50, description="features are paired with the kinematics this many bins later")
     cues: dict[str, tuple[float, ...]] = Field({}, description="marker text to intended velocity, one per output")
+    states: dict[str, State] = Field({}, description="marker text to discrete state: idle, move, click or hold")
     reaction_ms: float = Field(500.0, ge=0, description="ignored after each cue")
     hold_ms: PositiveFloat = Field(4000.0, description="a cue lasts at most this long")
     repeat_ends: bool = Field(False, description="the same cue a second time ends what it began")

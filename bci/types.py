@@ -76,6 +76,22 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """Where the cursor or hand is, as the participant sees it, from a moment on.
+
+    Attributes
+    ----------
+    stamp_s : float
+        From when it holds.
+    values : tuple of float
+        One per decoder output, in workspaces: 0 to 1 inside.
+    """
+
+    stamp_s: float
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """What the decoder understood of one bin; a request, never a command.
 

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from bci.decoding.adaptation import learn
+from bci.decoding.discrete import DiscreteDecoder
 from bci.decoding.model import Model
 from bci.decoding.noise import covariance, make_noise, precision_times
 from bci.decoding.readout import block_size, decode, derive, views
@@ -44,6 +45,8 @@ class VelocityDecoder:
         Shape (k,), output units per second; the same array every bin.
     effort : Array
         Smoothed effort before gain and shaping, shape (k,); the same array every bin.
+    discrete : DiscreteDecoder or None
+        Click, hold and rest, where profile and model have them; its share has scaled the velocity.
     n_coasted : int
         Bins in a row that were missing or implausible.
     n_learned : int
@@ -81,6 +84,9 @@ class VelocityDecoder:
         self._floor = n * NOISE_FLOOR * float(np.mean(self._q))
         self._beta, self._gate, self._k = settings.beta, model.nis_gate, k
         self._shaper = make_shaper(settings, k, model.bin_s, model.fast_effort)
+        self.discrete = None
+        if settings.discrete is not None and model.discrete is not None:
+            self.discrete = DiscreteDecoder(model.discrete, settings.discrete, model.bin_s)
         self._has_position, self._is_shown = m > 1, False
         if self._has_position:
             self._known[:-1] = 0.5
@@ -119,6 +125,9 @@ class VelocityDecoder:
             self._n_quiet -= 1
         if self._shaper is not None:
             self._shaper.apply(self.effort, self.velocity)
+        if self.discrete is not None:
+            self.discrete.step(y)
+            self.velocity *= self.discrete.share
         if self._has_position:
             self._move()
         return nis
@@ -134,6 +143,9 @@ class VelocityDecoder:
             self._n_quiet -= 1
         if self._shaper is not None:
             self._shaper.apply(self.effort, self.velocity, is_seen=False)
+        if self.discrete is not None:
+            self.discrete.coast()
+            self.velocity *= self.discrete.share
         if self._has_position:
             self._move()
 
@@ -177,6 +189,8 @@ class VelocityDecoder:
         """Decode with some features only, boolean (n,): the others are marginalised, not set to zero."""
         np.logical_not(is_used, out=self._is_hidden)
         self._refresh()
+        if self.discrete is not None:
+            self.discrete.use_features(is_used)
 
     def to_model(self) -> Model:
         """Return the model as learned so far."""
