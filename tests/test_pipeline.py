@@ -64,7 +64,7 @@ def test_a_bin_that_was_lost_is_predicted_and_its_intent_counted():
     counts, v_int = session(1)
     intents = intents_of(counts, v_int, [], 300)
     assert [intent.index for intent in intents] == list(range(N + 5))
-    assert [intent.is_confident for intent in intents[300:306]] == [True, True, True, False, False, True]
+    assert [intent.is_confident for intent in intents[300:306]] == [True] * 6
     speeds = [np.linalg.norm(intent.velocity) for intent in intents[299:305]]
     assert all(after < before for before, after in pairwise(speeds))
 
