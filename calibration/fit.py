@@ -28,13 +28,14 @@ def fit_model(
     feature_labels: tuple[str, ...],
     bin_s: float,
     provenance: dict[str, Any] | None = None,
+    spatial: Array | None = None,
 ) -> Model:
     """Fit how features follow intention.
 
     Parameters
     ----------
     features : Array
-        Shape (n_bins, n).
+        Shape (n_bins, n); a hidden (NaN) one counts as the mean of the feature, which tells nothing.
     v_int : Array
         Intended velocity, shape (n_bins, k); length 1 is full effort.
     weights : Array
@@ -47,6 +48,8 @@ def fit_model(
         Bin width.
     provenance : dict, optional
         What to remember about the data.
+    spatial : Array, optional
+        Spatial filters that made the features, to be kept with the model.
 
     Raises
     ------
@@ -55,7 +58,7 @@ def fit_model(
     """
     settings = profile.decoder
     used = weights > 0
-    features, v_int, weights = features[used], v_int[used], weights[used]
+    features, v_int, weights = _without_hidden(features[used]), v_int[used], weights[used]
     k = len(settings.outputs)
     if len(features) < LEAST_BINS_PER_STATE * (k + 1):
         raise ModelError(
@@ -81,8 +84,20 @@ def fit_model(
         n_effective=float(weights.sum()),
         nis_gate=np.inf,
         provenance={"n_bins": len(X), **(provenance or {})},
+        spatial=spatial,
     )
     return _with_gate(model, features, settings)
+
+
+def _without_hidden(features: Array) -> Array:
+    """Put its mean in place of each hidden value, 0 for a feature that was always hidden."""
+    is_known = np.isfinite(features)
+    if is_known.all():
+        return features
+    n = np.maximum(1, is_known.sum(axis=0))
+    mean = np.where(is_known, features, 0.0).sum(axis=0) / n
+    filled: Array = np.where(is_known, features, mean)
+    return filled
 
 
 def _with_gate(model: Model, features: Array, settings: Decoder) -> Model:

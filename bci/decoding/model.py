@@ -48,6 +48,8 @@ class Model:
         Decoded effort that two thirds of the training bins do not reach.
     provenance : dict
         What it was fitted on, and how well it fits.
+    spatial : Array or None
+        Shape (n_bands, n_components, n_channels): learned spatial filters that make the features; None without any.
     """
 
     outputs: tuple[str, ...]
@@ -61,6 +63,7 @@ class Model:
     nis_gate: float
     fast_effort: float = 1.0
     provenance: dict[str, Any] = field(default_factory=dict)
+    spatial: Array | None = None
 
 
 def save_model(path: Path, model: Model) -> None:
@@ -84,7 +87,8 @@ def save_model(path: Path, model: Model) -> None:
     temporary = path.with_suffix(path.suffix + ".part")
     with temporary.open("wb") as file:
         C, Q, R = (np.ascontiguousarray(getattr(model, name)) for name in ARRAYS)
-        np.savez(file, meta=text, C=C, Q=Q, R=R)
+        optional: dict[str, Any] = {} if model.spatial is None else {"spatial": np.ascontiguousarray(model.spatial)}
+        np.savez(file, meta=text, C=C, Q=Q, R=R, **optional)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
@@ -102,7 +106,8 @@ def load_model(path: Path) -> Model:
     try:
         with np.load(path, allow_pickle=False) as archive:
             meta = json.loads(bytes(archive["meta"]).decode())
-            arrays = {name: np.ascontiguousarray(archive[name], dtype=np.float64) for name in ARRAYS}
+            names = (*ARRAYS, "spatial") if "spatial" in archive else ARRAYS
+            arrays = {name: np.ascontiguousarray(archive[name], dtype=np.float64) for name in names}
     except FileNotFoundError as error:
         raise ModelError(f"Model {path} does not exist.", "Fit one with `bci fit`.") from error
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -138,6 +143,8 @@ def _defect(model: Model) -> str:
             return f"{name} has shape {value.shape}, not {shape}"
         if not np.isfinite(value).all():
             return f"{name} holds values that are not finite"
+    if model.spatial is not None and not (model.spatial.ndim == 3 and np.isfinite(model.spatial).all()):
+        return "its spatial filters are not three-dimensional and finite"
     for name in ("Q", "R"):
         value = getattr(model, name)
         if not np.allclose(value, value.T, rtol=1e-9):

@@ -110,9 +110,11 @@ class Finder:
                     self.waiting.append(found)
 
     def _is_ours(self, found: Found) -> bool:
-        stream = self._profile.stream
-        names = {f"{stream.name}-kinematics", stream.markers} - {""}
-        return found.source_id.startswith(self._prefix) or matches(found, stream) or found.name in names
+        stream, extras = self._profile.stream, self._profile.extra_streams
+        names = {f"{stream.name}-kinematics", stream.markers, *(extra.markers for extra in extras)} - {""}
+        if found.source_id.startswith(self._prefix) or found.name in names:
+            return True
+        return any(matches(found, wanted) for wanted in (stream, *extras))
 
 
 def record(plan: Plan, stop: StopFlag) -> None:
