@@ -75,16 +75,17 @@ class Quality(Section):
     saturation: PositiveFloat | None = Field(None, description="values this far from 0 are the amplifier's limit")
     line_hz: PositiveFloat | None = Field(None, description="mains frequency to look for; absent: features.notch_hz")
     line_ratio: PositiveFloat = Field(25.0, description="line power over that of the other channels")
-    short_correlation: Fraction = Field(0.98, description="of the differences of two channels")
+    short_correlation: Fraction = Field(0.99, description="of the differences of two channels")
     short_s: PositiveFloat = 5.0
     readmit_s: PositiveFloat = 30.0
 
 
 class RateQuality(Quality):
-    """The same for counts, which may be silent or multiply for good reasons."""
+    """The same for counts, which may be silent, multiply or coincide for good reasons: 0 and 1 switch a test off."""
 
     dead_ratio: Fraction = 0.0
     noisy_ratio: PositiveFloat = 50.0
+    short_correlation: Fraction = 1.0
 
 
 class Binned(Section):

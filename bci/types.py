@@ -191,9 +191,12 @@ class Recording:
         Stamp and text, in order.
     marker_name : str
         Name of the marker stream; empty where there is none.
+    extras : tuple of Signal
+        Further streams, where they were asked for.
     """
 
     signal: Signal
     kinematics: Kinematics | None = None
     markers: tuple[tuple[float, str], ...] = ()
     marker_name: str = ""
+    extras: tuple[Signal, ...] = ()

@@ -13,12 +13,13 @@ from bci.decoding.offline import PlainKalman
 from bci.decoding.velocity import VelocityDecoder
 from bci.errors import RecordingError
 from bci.pipeline import Pipeline, Step, make_pipeline
-from bci.profile import Profile
+from bci.profile import BandPower, Profile, Stream
 from bci.signals.grid import Grid
-from bci.types import Array, Chunk, Frame, Kinematics, Recording
+from bci.types import Array, Frame, Kinematics, Recording, Signal
 from calibration.accuracy import Score, score_axes
 from calibration.fit import fit_model
 from calibration.labels import from_cues, from_kinematics, full_effort_speed
+from calibration.spatial import fit_spatial
 
 
 @dataclass(frozen=True)
@@ -73,21 +74,38 @@ class LabelledFrames:
 
 
 def run_pipeline(
-    recording: Recording, profile: Profile, decoder: VelocityDecoder | None
+    recording: Recording, profile: Profile, decoder: VelocityDecoder | None, spatial: Array | None = None
 ) -> tuple[Pipeline, list[Step]]:
-    """Push a whole recording through the pipeline, cut at its gaps.
+    """Push a whole recording through the pipeline, cut at its gaps; further streams first, so that none is late.
 
     Raises
     ------
     RecordingError
-        When it is not what the profile's stream describes: channels, rate.
+        When it is not what the profile's streams describe: channels, rate.
     """
-    signal, stream = recording.signal, profile.stream
+    if len(recording.extras) != len(profile.extra_streams):
+        raise RecordingError(
+            f"The profile merges {1 + len(profile.extra_streams)} streams, the recording was read with "
+            f"{1 + len(recording.extras)}.",
+            "Choose an XDF file that holds them all.",
+        )
+    main = _select(recording.signal, profile.stream)
+    extras = [_select(*pair) for pair in zip(recording.extras, profile.extra_streams, strict=True)]
+    pipeline = make_pipeline(profile, main.labels, decoder, [extra.labels for extra in extras], spatial)
+    steps: list[Step] = []
+    for i, signal in (*enumerate(extras, 1), (0, main)):
+        for chunk in Grid(signal.rate_hz).split(signal.samples, signal.stamps_s):
+            pipeline.push(chunk, steps.append, i)
+    return pipeline, steps
+
+
+def _select(signal: Signal, stream: Stream) -> Signal:
+    """The channels that the profile uses, in its order."""
     absent = [label for label in stream.channels if label not in signal.labels]
     if absent:
         raise RecordingError(
             f"The recording has no channels {', '.join(absent)}; it has {', '.join(signal.labels)}.",
-            "Correct stream.channels in the profile.",
+            f"Correct the channels of stream '{stream.name}' in the profile.",
         )
     if len(signal.labels) != stream.n_channels or abs(signal.rate_hz - stream.rate_hz) > 1e-3 * stream.rate_hz:
         raise RecordingError(
@@ -95,15 +113,13 @@ def run_pipeline(
             f"{stream.n_channels} at {stream.rate_hz:g} Hz.",
             "Choose the profile of this recording, or correct stream.n_channels and stream.rate_hz.",
         )
-    columns = [signal.labels.index(label) for label in stream.channels or signal.labels]
-    pipeline = make_pipeline(profile, stream.channels or signal.labels, decoder)
-    steps: list[Step] = []
-    for chunk in Grid(signal.rate_hz).split(np.ascontiguousarray(signal.samples[:, columns]), signal.stamps_s):
-        pipeline.push(Chunk(chunk.samples, chunk.stamps_s, chunk.n_lost), steps.append)
-    return pipeline, steps
+    labels = stream.channels or signal.labels
+    columns = [signal.labels.index(label) for label in labels]
+    samples = np.ascontiguousarray(signal.samples[:, columns], dtype=np.float64)
+    return dataclasses.replace(signal, labels=labels, samples=samples)
 
 
-def label_recording(recording: Recording, profile: Profile) -> LabelledFrames:
+def label_recording(recording: Recording, profile: Profile, spatial: Array | None = None) -> LabelledFrames:
     """Compute the frames of a recording and what was meant in each.
 
     Raises
@@ -111,7 +127,7 @@ def label_recording(recording: Recording, profile: Profile) -> LabelledFrames:
     RecordingError
         When the recording tells neither by kinematics nor by the profile's cues.
     """
-    pipeline, steps = run_pipeline(recording, profile, None)
+    pipeline, steps = run_pipeline(recording, profile, None, spatial)
     frames = [step.frame for step in steps]
     stamps_s = np.array([frame.stamp_s for frame in frames])
     bin_s = pipeline.extractor.bin_s
@@ -153,7 +169,12 @@ def fit_recording(
     frames : LabelledFrames
         Of the whole recording.
     """
-    frames = label_recording(recording, profile)
+    spatial = None
+    if isinstance(profile.features, BandPower) and profile.features.csp_pairs:
+        signal = recording.signal
+        until_s = float(signal.stamps_s[0]) + fraction * (signal.seconds + 1.0)
+        spatial = fit_spatial(_select(signal, profile.stream), recording.markers, profile, until_s)
+    frames = label_recording(recording, profile, spatial)
     n = int(fraction * len(frames.features))
     scale = 1.0 if profile.training.cues else full_effort_speed(frames.truth[:n])
     model = fit_model(
@@ -164,6 +185,7 @@ def fit_recording(
         frames.labels,
         frames.bin_s,
         {**provenance, "full_effort_speed": scale},
+        spatial,
     )
     return model, frames
 
@@ -174,7 +196,7 @@ def evaluate_profile(
     """Evaluate the live decoder of a profile on a held-out recording, or on the end of the same one."""
     model, frames = fit_recording(recording, profile, {}, 1.0 if test is not None else fraction)
     n = int(fraction * len(frames.features)) if test is None else 0
-    held_out = frames if test is None else label_recording(test, profile)
+    held_out = frames if test is None else label_recording(test, profile, model.spatial)
     decoder = VelocityDecoder(model, profile.decoder.model_copy(update={"beta": 1.0}))
     decoded = np.zeros_like(held_out.truth)
     for i, features in enumerate(held_out.features):

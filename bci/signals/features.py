@@ -107,9 +107,7 @@ class BinFeatures:
         What happened to channels; whoever reads them takes them out.
     """
 
-    def __init__(
-        self, features: Features, labels: Sequence[str], rate_hz: float, spatial: Array | None = None
-    ) -> None:
+    def __init__(self, features: Features, labels: Sequence[str], rate_hz: float, spatial: Array | None = None) -> None:
         n = len(labels)
         self.channels = tuple(labels)
         self.bin_samples = round(features.bin_ms * rate_hz / 1e3)
@@ -217,9 +215,7 @@ class Extractor:
         When the montage that the reference needs is not in the labels.
     """
 
-    def __init__(
-        self, features: Features, labels: Sequence[str], rate_hz: float, spatial: Array | None = None
-    ) -> None:
+    def __init__(self, features: Features, labels: Sequence[str], rate_hz: float, spatial: Array | None = None) -> None:
         self.parts = BinFeatures(features, labels, rate_hz, spatial)
         self.labels = self.parts.labels
         self.n_features = len(self.labels)

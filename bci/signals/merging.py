@@ -177,7 +177,9 @@ class Merger:
         return all(follower.is_ready(end_s, self._now_s) for follower in self._followers)
 
     def _merge(self, frame: Frame) -> Frame:
-        before_s = max(self._told_s, frame.stamp_s - 1.5 * self.bin_s)  # after a gap the bin is no longer than others
+        before_s = self._told_s
+        if frame.stamp_s - before_s > 1.5 * self.bin_s:  # the first bin, and the first after a gap that was not told
+            before_s = frame.stamp_s - self.bin_s
         rows = [frame.features]
         for follower in self._followers:
             values = follower.end_bin(before_s, frame.stamp_s)

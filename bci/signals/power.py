@@ -104,8 +104,8 @@ class PowerBank:
         n_bands = len(features.bands_hz)
         if spatial is not None and spatial.shape[::2] != (n_bands, len(labels)):
             raise ModelError(
-                f"The model's spatial filters are for {spatial.shape[0]} bands and {spatial.shape[2]} channels, not for "
-                f"{n_bands} and {len(labels)}.",
+                f"The model's spatial filters are for {spatial.shape[0]} bands and {spatial.shape[2]} channels, not "
+                f"for {n_bands} and {len(labels)}.",
                 "Use the profile and montage that it was fitted with, or fit a new one with `bci fit`.",
             )
         self._spatial = spatial

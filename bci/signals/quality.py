@@ -22,11 +22,12 @@ SETTLING_S = 10.0  # before anything is compared with what is usual
 NOT_FINITE_S, SATURATED_S, LINE_S = 1.0, 1.0, 5.0
 SATURATED_SHARE = 0.05  # of the samples
 LINE_SHARE = 0.8  # of the channel's activity
-CHANCE = 20.0  # expected changes that failed to come: by chance once in e²⁰ times
-LONGEST_FLAT_S = 60.0
+CHANCE = 60.0  # expected changes that failed to come; a neuron's rate varies, so e⁻⁶⁰ is less absurd than it looks
+UNUSUAL = 3.0  # times the usual activity is the most that a bin may add to what is usual
 PRIOR_S = 10.0  # what a stream says about changes at first weighs as much as so long a time
 MOST_CHANNELS = 256  # of which pairs are compared; their number grows with the square
-CHANGES, SQUARES, AT_LIMIT, COSINE, SINE, BAD = range(6)  # rows of the sums over a bin
+LEAST_AVERAGED = 8  # channels whose median is something in common rather than one of themselves
+BAD = 5  # row of the sums over a bin
 
 
 @njit(cache=True, nogil=True)
@@ -133,8 +134,8 @@ def judge(
     rates : Array
         Shape (3,): share of a new bin in what is now, in what is usual, and in the line.
     limits : Array
-        Shape (6,): ratio of a dead and of a noisy channel, ratio of the line, least and longest run of equal samples,
-        changes that count as seen before the first.
+        Shape (5,): ratio of a dead and of a noisy channel, ratio of the line, least run of equal samples that is a
+        fault, bins that count as seen before the first.
     patience : Array
         Integer, shape (n_faults,): bins for which each fault must last.
     n_settling, n_readmit : int
@@ -170,7 +171,7 @@ def judge(
     for c in range(n):
         is_settled = seen[c] >= n_settling
         changes = max(usual[1, c], 1e-12)
-        longest = min(max(CHANCE / changes, limits[3]), limits[4])
+        longest = max(CHANCE / changes, limits[3])
         least = max(usual[0, c], floor)
         worst = 0
         for f in range(1, len(patience)):
@@ -203,8 +204,11 @@ def judge(
             has_changed = True
         if worst == 0 or not is_settled:  # what is usual is learned from good bins
             seen[c] += 1
-            usual[0, c] += max(rates[1], 1.0 / seen[c]) * (sums[1, c] / n_samples - usual[0, c])
-            share = max(rates[1], 1.0 / (seen[c] + limits[5]))
+            activity = sums[1, c] / n_samples
+            if is_settled:  # a fault must not become usual before it is found
+                activity = min(activity, UNUSUAL * least)
+            usual[0, c] += max(rates[1], 1.0 / seen[c]) * (activity - usual[0, c])
+            share = max(rates[1], 1.0 / (seen[c] + limits[4]))
             usual[1, c] += share * (sums[0, c] / n_samples - usual[1, c])
     sums[:] = 0.0
     return has_changed
@@ -252,7 +256,7 @@ class ChannelWatch:
         self._rates = np.array([k_now, k_usual, k_now])
         self._k_pair = min(1.0, bin_s / settings.short_s)
         self._limits = np.array([
-            settings.dead_ratio, settings.noisy_ratio, line_ratio, settings.flat_s * rate_hz, LONGEST_FLAT_S * rate_hz,
+            settings.dead_ratio, settings.noisy_ratio, line_ratio, settings.flat_s * rate_hz,
             PRIOR_S / bin_s,
         ])  # fmt: skip
         lasting_s = (
@@ -270,9 +274,9 @@ class ChannelWatch:
         self._previous: Array = np.full(n, np.nan)
         self._run, self._ratio = np.zeros(n), np.zeros(n)
         self._is_shorted = np.zeros(n, dtype=np.bool_)
-        n_pairs = n if n <= MOST_CHANNELS else 0
+        n_pairs = n if n <= MOST_CHANNELS and settings.short_correlation < 1.0 else 0
         self._products: Array = np.zeros((n_pairs, n_pairs))
-        self._difference: Array = np.zeros(n_pairs)
+        self._difference, self._sorted = np.zeros(n_pairs), np.zeros(n_pairs)
         self._n_samples, self._n_bins = 0, 0
 
     def observe(self, samples: Array) -> None:
@@ -294,6 +298,7 @@ class ChannelWatch:
         self._phase /= math.hypot(*self._phase)
         self._sums[BAD] = n_bad
         if len(self._difference):
+            self._difference -= self._common()
             follow_pairs(self._difference, max(self._k_pair, 1.0 / self._n_bins), self._products)
             find_shorted(self._products, self._correlation, self.is_used, self._is_shorted)
         has_changed: bool = judge(
@@ -303,6 +308,16 @@ class ChannelWatch:
         )  # fmt: skip
         self._n_samples = 0
         return has_changed
+
+    def _common(self) -> float:
+        """Median difference over the channels in use: what all share, as from the mains, shorts nobody."""
+        n = np.count_nonzero(self.is_used)
+        if n < LEAST_AVERAGED:
+            return 0.0
+        np.copyto(self._sorted, self._difference)
+        self._sorted[~self.is_used] = np.inf
+        self._sorted.sort()
+        return float(self._sorted[n // 2])
 
     def changes(self, before: Array, stamp_s: float) -> list[Event]:
         """Say which masks differ from `before`, boolean (n_channels,)."""

@@ -321,7 +321,7 @@ def test_a_stream_that_does_not_fit_is_refused_before_anything_is_armed(tmp_path
 
 def test_signals_that_turn_into_nonsense_hold_the_arm_and_the_session_lives(tmp_path, fitted):
     recording = moving_recording()
-    recording.signal.samples[400:, 3] = np.nan
+    recording.signal.samples[400:] = np.nan
     player = Player(recording)
     process = start(
         "run", "intracortical_rates", "--model", str(fitted), "--seconds", "60", "--sessions", str(tmp_path)
