@@ -7,13 +7,17 @@ same bits: so a recorded session is replayed to the identical intents.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from bci.decoding.robust import LEAST_USED
 from bci.decoding.velocity import VelocityDecoder
 from bci.profile import Adaptation, Profile
-from bci.signals.features import Extractor
-from bci.types import Chunk, Frame, Intent, Label, Position
+from bci.signals.features import BinFeatures, Extractor
+from bci.signals.merging import Follower, Merger
+from bci.types import Array, Chunk, Frame, Intent, Label, Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +31,11 @@ class Step:
 
 
 class Pipeline:
-    """Features, decoding and adaptation of one stream.
+    """Features, decoding and adaptation of one stream, or of several on one bin grid.
 
     Parameters
     ----------
-    extractor : Extractor
+    extractor : Merger
         From chunks to frames.
     decoder : VelocityDecoder or None
         None while nothing has been fitted: frames come out, intents do not. May be set between two pushes.
@@ -39,7 +43,7 @@ class Pipeline:
         Half-lives of learning from labelled bins.
     """
 
-    def __init__(self, extractor: Extractor, decoder: VelocityDecoder | None, adaptation: Adaptation) -> None:
+    def __init__(self, extractor: Merger, decoder: VelocityDecoder | None, adaptation: Adaptation) -> None:
         self.extractor = extractor
         self.decoder = decoder
         self.adaptation = adaptation
@@ -48,6 +52,9 @@ class Pipeline:
         self._positions: deque[Position] = deque()
         self._position: Position | None = None
         self._labelled_s = 0.0
+        self._told: VelocityDecoder | None = None
+        self._is_finite: Array = np.ones(extractor.n_features, dtype=np.bool_)
+        self._is_used: Array = np.ones(extractor.n_features, dtype=np.bool_)
 
     def teach(self, label: Label) -> None:
         """Tell what the participant means from `label.stamp_s` on; labels come in the order of their stamps."""
@@ -57,9 +64,19 @@ class Pipeline:
         """Tell where the participant sees the hand from `position.stamp_s` on; in the order of their stamps."""
         self._positions.append(position)
 
-    def push(self, chunk: Chunk, emit: Callable[[Step], None]) -> None:
-        """Process one chunk and hand every bin that it completes to `emit`, in order."""
-        for frame in self.extractor.push(chunk):
+    def push(self, chunk: Chunk, emit: Callable[[Step], None], stream: int = 0) -> None:
+        """Process one chunk and hand every bin that it completes to `emit`, in order.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            Of the main stream, or of one of `profile.extra_streams`.
+        emit : callable
+            Called with each step.
+        stream : int
+            0 for the main stream; 1, 2, … for the others in the profile's order.
+        """
+        for frame in self.extractor.push(chunk, stream):
             label = self._label_at(frame.stamp_s)
             self._look(frame.stamp_s)
             intent = None if self.decoder is None else self._decode(self.decoder, frame, label)
@@ -82,6 +99,7 @@ class Pipeline:
             decoder.coast()
             nis = 0.0
         else:
+            self._show_hidden(decoder, frame.features)
             nis = decoder.step(frame.features)
             if label is not None and label.weight > 0.0 and decoder.n_coasted == 0:
                 decoder.learn(frame.features, label.v_int, label.weight, self._half_life_s())
@@ -91,6 +109,19 @@ class Pipeline:
         velocity = tuple(decoder.velocity.tolist())
         return Intent(frame.index, frame.stamp_s, velocity, nis, decoder.is_confident, *discrete)
 
+    def _show_hidden(self, decoder: VelocityDecoder, features: Array) -> None:
+        """Tell the decoder which features are hidden whenever that changes, so that its read-out is that of the others.
+
+        Where hardly any are left, the decoder does not believe the bin anyway, and nothing is told.
+        """
+        np.isfinite(features, out=self._is_finite)
+        if decoder is self._told and np.array_equal(self._is_finite, self._is_used):
+            return
+        if np.count_nonzero(self._is_finite) >= LEAST_USED * len(features):
+            self._told = decoder
+            self._is_used[:] = self._is_finite
+            decoder.use_features(self._is_used)
+
     def _half_life_s(self) -> float:
         """Short at first, then annealed linearly: fast learning early, steady control later."""
         plan = self.adaptation
@@ -98,6 +129,32 @@ class Pipeline:
         return plan.half_life_start_s + progress * (plan.half_life_s - plan.half_life_start_s)
 
 
-def make_pipeline(profile: Profile, labels: tuple[str, ...], decoder: VelocityDecoder | None) -> Pipeline:
-    """Build the pipeline that a profile describes, for a stream with these channel labels."""
-    return Pipeline(Extractor(profile.features, labels, profile.stream.rate_hz), decoder, profile.adaptation)
+def make_pipeline(
+    profile: Profile,
+    labels: tuple[str, ...],
+    decoder: VelocityDecoder | None,
+    extra_labels: Sequence[tuple[str, ...]] = (),
+    spatial: Array | None = None,
+) -> Pipeline:
+    """Build the pipeline that a profile describes.
+
+    Parameters
+    ----------
+    profile : Profile
+        Streams, features, adaptation.
+    labels : tuple of str
+        Channels of the main stream.
+    decoder : VelocityDecoder or None
+        None while nothing has been fitted.
+    extra_labels : sequence of tuple of str
+        Channels of each of `profile.extra_streams`.
+    spatial : Array, optional
+        The model's spatial filters, where the features want some.
+    """
+    followers = [
+        Follower(BinFeatures(extra.features, channels, extra.rate_hz), extra.rate_hz, extra.wait_ms / 1e3)
+        for extra, channels in zip(profile.extra_streams, extra_labels, strict=True)
+    ]
+    main = Extractor(profile.features, labels, profile.stream.rate_hz, spatial)
+    merger = Merger(main, followers, [extra.name for extra in profile.extra_streams])
+    return Pipeline(merger, decoder, profile.adaptation)

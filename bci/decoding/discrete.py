@@ -3,7 +3,7 @@
 Features are Gaussian in each state with one covariance (linear discriminant analysis); a hidden Markov model adds that
 states last. Its forward filter gives the probability of each state, bin by bin:
 
-    π⁻ = Tᵀπ        π ∝ π⁻ exp(trust (wᵀz + c))        w = Σ⁻¹(μ - m)        c = -½ (μ - m)ᵀw
+    π⁻ = Tᵀπ        π ∝ π⁻ exp(trust wᵀ(z - a/2))        w = Σ⁻¹a        a = μ - m        z = y - m
 
 Kim et al. (2011), IEEE Trans Neural Syst Rehabil Eng 19:193: click beside velocity from the same units. Velliste et al.
 (2014), J Neurosci 34:6011: a gate at rest.
@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from bci.decoding.model import StateModel
-from bci.profile import Discrete
+from bci.settings import Discrete
 from bci.types import Array
 
 CLIP = 5.0  # deviations from the mean of all states at which a feature counts no more
@@ -23,7 +23,7 @@ CLIP = 5.0  # deviations from the mean of all states at which a feature counts n
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def infer(
-    y: Array, centre: Array, reach: Array, weights: Array, offsets: Array, trust: float, stay: Array, score: Array,
+    y: Array, centre: Array, reach: Array, weights: Array, away: Array, trust: float, stay: Array, score: Array,
     probability: Array,
 ) -> None:  # fmt: skip
     """One bin of the forward filter, in place.
@@ -34,8 +34,8 @@ def infer(
         Features, shape (n,); those that are not finite tell nothing.
     centre, reach : Array
         m, and how far from it a feature counts, shape (n,).
-    weights, offsets : Array
-        w and c, shapes (n_states, n) and (n_states,).
+    weights, away : Array
+        w and a, shape (n_states, n).
     trust : float
         Power of the likelihood.
     stay : Array
@@ -45,12 +45,12 @@ def infer(
     probability : Array
         π, shape (n_states,), in place.
     """
-    score[:] = offsets
+    score[:] = 0.0
     for i in range(len(y)):
         if np.isfinite(y[i]):
             z = min(max(y[i] - centre[i], -reach[i]), reach[i])
             for s in range(len(score)):
-                score[s] += weights[s, i] * z
+                score[s] += weights[s, i] * (z - 0.5 * away[s, i])
     most = score[0]
     for s in range(1, len(score)):
         most = max(most, score[s])
@@ -101,19 +101,14 @@ class DiscreteDecoder:
         self.model, self.settings = model, settings
         n_states, n = model.means.shape
         self.probability: Array = np.full(n_states, 1.0 / n_states)
-        lasting_s = {
-            "idle": settings.idle_s,
-            "move": settings.move_s,
-            "click": settings.click_s,
-            "hold": settings.hold_s,
-        }
-        self._stay: Array = np.array([math.exp(-bin_s / lasting_s[state]) for state in model.states])
+        lasting_s = [getattr(settings, f"{state}_s") for state in model.states]
+        self._stay: Array = np.exp(-bin_s / np.array(lasting_s))
         self._centre: Array = model.means.mean(axis=0)
         is_diagonal = model.covariance.ndim == 1
         self._precision: Array = 1.0 / model.covariance if is_diagonal else np.linalg.inv(model.covariance)
         variance = model.covariance if is_diagonal else np.diag(model.covariance)
         self._reach: Array = CLIP * np.sqrt(variance + np.var(model.means, axis=0))
-        self._weights, self._offsets, self._score = np.zeros((n_states, n)), np.zeros(n_states), np.zeros(n_states)
+        self._weights, self._away, self._score = np.zeros((n_states, n)), np.zeros((n_states, n)), np.zeros(n_states)
         self._click, self._hold, self._idle = (_place(model.states, name) for name in ("click", "hold", "idle"))
         self._dwell_bins = max(1, round(settings.dwell_ms / 1e3 / bin_s))
         self._refractory_bins = round(settings.refractory_ms / 1e3 / bin_s)
@@ -144,7 +139,7 @@ class DiscreteDecoder:
     def step(self, y: Array) -> None:
         """Take in one bin, features of shape (n,)."""
         infer(
-            y, self._centre, self._reach, self._weights, self._offsets, self.model.trust, self._stay, self._score,
+            y, self._centre, self._reach, self._weights, self._away, self.model.trust, self._stay, self._score,
             self.probability,
         )  # fmt: skip
         self._decide(is_seen=True)
@@ -156,18 +151,17 @@ class DiscreteDecoder:
 
     def use_features(self, is_used: Array) -> None:
         """Tell states apart by some features only, boolean (n,): the others are marginalised exactly."""
-        away = self.model.means - self._centre
-        hidden = np.flatnonzero(~np.asarray(is_used))
+        away, hidden = self._away, np.flatnonzero(~np.asarray(is_used))
+        away[:] = self.model.means - self._centre
         away[:, hidden] = 0.0
         if self._precision.ndim == 1:
             self._weights[:] = away * self._precision
-        else:
-            if len(hidden):
-                block = self._precision[np.ix_(hidden, hidden)]
-                away[:, hidden] = -np.linalg.solve(block, self._precision[hidden] @ away.T).T
-            self._weights[:] = away @ self._precision
-            self._weights[:, hidden] = 0.0
-        self._offsets[:] = -0.5 * np.sum(self._weights * away, axis=1)
+            return
+        if len(hidden):
+            block = self._precision[np.ix_(hidden, hidden)]
+            away[:, hidden] = -np.linalg.solve(block, self._precision[hidden] @ away.T).T
+        self._weights[:] = away @ self._precision
+        self._weights[:, hidden] = 0.0
 
     def _decide(self, is_seen: bool) -> None:
         settings = self.settings

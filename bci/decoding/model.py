@@ -82,6 +82,8 @@ class Model:
         For discrete intents, where the profile wants them.
     provenance : dict
         What it was fitted on, and how well it fits.
+    spatial : Array or None
+        Shape (n_bands, n_components, n_channels): learned spatial filters that make the features; None without any.
     """
 
     outputs: tuple[str, ...]
@@ -96,6 +98,7 @@ class Model:
     fast_effort: float = 1.0
     discrete: StateModel | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    spatial: Array | None = None
 
     @property
     def has_position(self) -> bool:
@@ -124,6 +127,8 @@ def save_model(path: Path, model: Model) -> None:
     if model.discrete is not None:
         meta["discrete"] = {"states": model.discrete.states, "trust": model.discrete.trust}
         arrays |= {name: np.ascontiguousarray(getattr(model.discrete, name)) for name in STATE_ARRAYS}
+    if model.spatial is not None:
+        arrays["spatial"] = np.ascontiguousarray(model.spatial)
     text = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), dtype=np.uint8)
     temporary = path.with_suffix(path.suffix + ".part")
     with temporary.open("wb") as file:
@@ -173,6 +178,7 @@ def load_model(path: Path) -> Model:
             fast_effort=float(meta["fast_effort"]),
             provenance=dict(meta["provenance"]),
             discrete=discrete,
+            spatial=arrays.get("spatial"),
             **{name: arrays[name] for name in ARRAYS},
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -192,6 +198,8 @@ def _defect(model: Model) -> str:
     scalars = (model.bin_s, model.nis_gate, model.n_effective, model.fast_effort)
     if not all(0.0 < value < math.inf for value in scalars):
         return "bin_s, nis_gate, n_effective and fast_effort must be positive and finite"
+    if model.spatial is not None and not (model.spatial.ndim == 3 and np.isfinite(model.spatial).all()):
+        return "its spatial filters are not three-dimensional and finite"
     if model.discrete is None:
         return ""
     states = model.discrete.states

@@ -172,19 +172,6 @@ def derive(
         trace += D[i, i]
         for j in range(i):
             D[i, j] = D[j, i] = (D[i, j] + D[j, i]) / 2
-    G[:, :], S[:, :] = D, D
-    for i in range(k):
-        G[i, i] += READOUT_RIDGE * trace / k
-        S[i, i] += PRIOR_PRECISION
-    invert(G)
-    invert(S)
-    unity = 0.0
-    for i in range(k):
-        for j in range(k):
-            unity += G[i, j] * D[j, i]
-    if not (trace > 0.0 and np.isfinite(trace) and unity > 0.0 and np.isfinite(unity)):
-        return False
-    G *= k / unity
     for i in range(n):
         variance = q[i]
         for j in range(k):
@@ -192,7 +179,21 @@ def derive(
         spread[i] = np.sqrt(variance)
         if not (q[i] > 0.0 and np.isfinite(variance)):
             return False
-    return True
+    S[:, :], G[:, :] = D, D
+    for i in range(k):
+        S[i, i] += PRIOR_PRECISION
+        G[i, i] += READOUT_RIDGE * trace / k
+    invert(S)
+    if trace == 0.0:
+        G[:, :] = 0.0
+        return True
+    invert(G)
+    unity = 0.0
+    for i in range(k):
+        for j in range(k):
+            unity += G[i, j] * D[j, i]
+    G *= k / unity
+    return bool(trace > 0.0 and unity > 0.0 and np.isfinite(trace) and np.isfinite(unity))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

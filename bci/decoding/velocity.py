@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
@@ -109,6 +110,11 @@ class VelocityDecoder:
     def is_confident(self) -> bool:
         """Whether the last second had a bin that was decoded rather than predicted."""
         return self.n_coasted <= self._confident_bins
+
+    @property
+    def compiled(self) -> tuple[Any, ...]:
+        """What `readout.decode` takes after the features, for a loop that is compiled itself."""
+        return (self._n_effective, *self._decode)
 
     def step(self, y: Array) -> float:
         """Decode one bin, features of shape (n,); return its NIS per feature, infinite for a bin that cannot be used.

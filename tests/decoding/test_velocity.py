@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from filterpy.kalman import KalmanFilter
 from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import BIN_S, decoder_of, model_of, neurons
@@ -306,3 +307,106 @@ def test_hours_of_learning_keep_the_noise_symmetric_and_positive():
     np.testing.assert_array_equal(learned.Q, learned.Q.T)
     decoder.step(Y[0])
     assert np.isfinite(decoder.velocity).all()
+
+
+def with_position(n_bins=4000, seed=0):
+    """Features that follow position as well: velocity alone explains them badly."""
+    random = np.random.default_rng(seed)
+    C, v_int, Y = neurons(n_bins=n_bins, seed=seed)
+    C_p = 3.0 * random.normal(size=(40, 2))
+    position = np.clip(0.5 + np.cumsum(BIN_S * v_int, axis=0), 0.0, 1.0)
+    Y = Y + position @ C_p.T
+    full = np.column_stack([C[:, :2], C_p, C[:, 2]])
+    x = np.column_stack([v_int, position, np.ones(len(v_int))])
+    return full, x, Y
+
+
+def test_known_position_is_taken_out_as_if_it_had_never_been_in_the_features():
+    """The causal intervention: what C_p p explains leaves the innovation, and p has no covariance."""
+    C, x, Y = with_position(n_bins=500)
+    velocity_only = decoder_of(model_of(C[:, [0, 1, 4]], x[:, :2]))
+    informed = decoder_of(model_of(C, x[:, :2], R=x.T @ x))
+    for y, row in zip(Y, x, strict=True):
+        informed.show(tuple(row[2:4]))
+        nis = informed.step(y)
+        assert nis == pytest.approx(velocity_only.step(y - C[:, 2:4] @ row[2:4]))
+        np.testing.assert_allclose(informed.velocity, velocity_only.velocity, atol=1e-12)
+
+
+def test_where_no_position_is_shown_it_is_the_sum_of_what_was_decoded():
+    C, x, Y = with_position(n_bins=500)
+    decoder, position = decoder_of(model_of(C, x[:, :2], R=x.T @ x), beta=0.3), np.full(2, 0.5)
+    for y in Y:
+        decoder.step(y)
+        position = np.clip(position + BIN_S * decoder.velocity, -1.0, 2.0)
+        np.testing.assert_allclose(decoder._known[:2], position)
+
+
+@pytest.mark.parametrize("shown", [(np.nan, 0.5), (np.inf, 0.5), (0.5,), (1e308, -1e308)])
+def test_a_position_that_cannot_be_does_no_harm(shown):
+    C, x, Y = with_position(n_bins=100)
+    decoder = decoder_of(model_of(C, x[:, :2], R=x.T @ x))
+    for y in Y:
+        decoder.show(shown)
+        decoder.step(y)
+        assert np.linalg.norm(decoder.velocity) < 5.0
+
+
+def test_tuning_to_position_is_learned_with_that_to_velocity():
+    C, x, Y = with_position()
+    decoder = decoder_of(model_of(0.0 * C, x[:, :2], R=1e-3 * x.T @ x, nis_gate=1e9, noise=3.0))
+    for y, row in zip(Y, x, strict=True):
+        decoder.show(tuple(row[2:4]))
+        decoder.learn(y, tuple(row[:2]), 1.0, 60.0)
+    np.testing.assert_allclose(decoder.to_model().C, C, atol=0.5)
+
+
+@given(tau_s=st.floats(0.03, 1.0), seed=st.integers(0, 20))
+def test_it_is_the_steady_state_of_the_textbook_kalman_filter(tau_s, seed):
+    """Random-walk velocity with W = (1 - α)²/α D⁻¹: filterpy's gain settles, and decodes the same."""
+    C, v_int, Y = neurons(n_bins=500, seed=seed)
+    model = model_of(C, v_int, nis_gate=1e9)
+    decoder = decoder_of(model, tau_s=tau_s)
+    D = C[:, :2].T @ C[:, :2] / 0.36
+    a = decoder.alpha
+    textbook = KalmanFilter(dim_x=2, dim_z=40)
+    textbook.F, textbook.H, textbook.R = np.eye(2), C[:, :2], model.Q
+    textbook.Q, textbook.P = (1 - a) ** 2 / a * np.linalg.inv(D), (1 - a) * np.linalg.inv(D)
+    before = textbook.P.copy()
+    for y in Y[:50]:
+        textbook.predict()
+        textbook.update((y - C[:, 2])[:, None])
+        decoder.step(y)
+        np.testing.assert_allclose(decoder.effort, textbook.x[:, 0], atol=0.01)
+    np.testing.assert_allclose(textbook.P, before, rtol=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_one_to_ten_outputs_decode_and_learn(k):
+    random = np.random.default_rng(k)
+    C, v_int = random.normal(size=(60, k + 1)), np.repeat(random.normal(size=(40, k)) / np.sqrt(k), 25, axis=0)
+    Y = v_int @ C[:, :k].T + C[:, k] + 0.3 * random.normal(size=(1000, 60))
+    X = np.column_stack([v_int, np.ones(1000)])
+    model = model_of(C, v_int, noise=0.3, outputs=tuple(f"v{i}" for i in range(k)), R=X.T @ X)
+    decoder = decoder_of(model, tau_s=0.03)
+    for y, v in zip(Y, v_int.tolist(), strict=True):
+        decoder.step(y)
+        decoder.learn(y, v, 1.0, 60.0)
+    np.testing.assert_allclose(decoder.velocity, v_int[-1], atol=0.3)
+
+
+def test_thousands_of_channels_decode_and_learn_in_the_diagonal_form_without_a_matrix():
+    random = np.random.default_rng(0)
+    n = 4096
+    C, v_int = random.normal(size=(n, 3)), np.repeat(random.normal(size=(20, 2)), 25, axis=0)
+    Y = v_int @ C[:, :2].T + C[:, 2] + 3.0 * random.normal(size=(500, n))
+    decoder = decoder_of(model_of(C, v_int, Q=np.full(n, 9.0)), tau_s=0.03, noise="diagonal")
+    used = random.uniform(size=n) > 0.3
+    decoder.use_features(used)
+    for y, v in zip(np.where(used, Y, np.nan), v_int.tolist(), strict=True):
+        decoder.step(y)
+        decoder.learn(y, v, 1.0, 60.0)
+    np.testing.assert_allclose(decoder.velocity, v_int[-1], atol=0.3)
+    learned = decoder.to_model()
+    assert learned.Q.shape == (n,)
+    np.testing.assert_array_equal(learned.Q[~used], 9.0)
