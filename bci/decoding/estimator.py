@@ -36,13 +36,13 @@ def _step(
         remember(z, rates, memory)
         return False
     remember(z, rates, memory)
-    for i in range(len(x)):
-        l[i] = offset[i]
-        k = 0
-        for t in range(memory.shape[0]):
-            for c in range(len(y)):
-                l[i] += L[i, k] * memory[t, c]
-                k += 1
+    l[:] = offset
+    j = 0
+    for t in range(memory.shape[0]):
+        for c in range(len(y)):
+            for i in range(len(x)):
+                l[i] += L[j, i] * memory[t, c]
+            j += 1
     update(A, P, D, l, x, work)
     return True
 
@@ -265,10 +265,10 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         D, L = next(information(moments, (self.ridge_,)))
         self._gains = gains(moments, D, L, self.dynamics_)
         self._A = moments.covariances()[1]
-        self._L = np.zeros((len(D), len(used)))
-        self._L[:, used] = L
+        self._L = np.zeros((len(used), len(D)))
+        self._L[used] = L.T
         self._offset = -L @ (moments.f / moments.n)
-        self._L *= self._tap_scale
+        self._L *= self._tap_scale[:, None]
         self._origin = moments.x / moments.n
         return self.reset()
 
