@@ -1,14 +1,15 @@
 """Decoders: from features to intended velocity.
 
-`KalmanDecoder` is loaded when it is asked for, so that the live processes never wait for scikit-learn.
+Those for researchers are loaded when they are asked for, so that the live processes never wait for scikit-learn.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bci.decoding.estimator import KalmanDecoder
+    from bci.decoding.falcon import FalconDecoder
 
-__all__ = ["KalmanDecoder"]
+__all__ = ["FalconDecoder", "KalmanDecoder"]
 
 
 def __getattr__(name: str) -> Any:
@@ -16,4 +17,8 @@ def __getattr__(name: str) -> Any:
         from bci.decoding.estimator import KalmanDecoder
 
         return KalmanDecoder
+    if name == "FalconDecoder":
+        from bci.decoding.falcon import FalconDecoder
+
+        return FalconDecoder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,6 @@
 """What the documentation says is true: links, fields, and every command."""
 
+import os
 import re
 import shlex
 import shutil
@@ -92,3 +93,29 @@ def test_every_field_of_a_profile_is_described_with_its_default():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_page_names_a_place_that_only_its_writer_has(page):
     assert not re.search(r"/(home|root|work|tmp)/", page.read_text(encoding="utf-8"))
+
+
+LIBRARY = ROOT / "docs" / "how-to" / "use-as-a-library.md"
+
+
+def run_python(code, folder):
+    script = folder / "example.py"
+    script.write_text(code, encoding="utf-8")
+    result = subprocess.run(
+        [sys.executable, script.name], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
+        text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_library_page_runs_from_top_to_bottom(tmp_path):
+    output = run_python("\n".join(blocks(LIBRARY, ("python run",))), tmp_path)
+    first, *_, last = output.splitlines()
+    assert min(float(first), float(last)) > 0.5
+
+
+@pytest.mark.real
+def test_the_library_page_decodes_a_recording(real_data, tmp_path):
+    shutil.copy(real_data("limblab_spike_wf_2012/Spike_07-19-12_WF_001.mat"), tmp_path / "day.mat")
+    assert 0.5 < float(run_python(blocks(LIBRARY, ("python recording",))[0], tmp_path)) < 1.0
