@@ -57,13 +57,13 @@ def learn(
         See `marginalise`.
     """
     n, d = len(y), k + m
-    Ct, L, q, p, spread, e, row, u, _, _, _, _, _, _, _, x, r, lanes = views(block, n, k, m)
-    u = u[:n]
-    n_hidden = _residual(y, x, Ct, spread, is_hidden, hidden, e)
+    v = views(block, n, k, m)
+    Ct, L, q, e, u, x, r = v.Ct, v.L, v.q, v.nu, v.work[:n], v.x, v.r
+    n_hidden = _residual(y, x, Ct, v.spread, is_hidden, hidden, e)
     if n_hidden > (1.0 - LEAST_USED) * n:
         return -1.0
     if n_hidden:
-        marginalise(M, q, p, factors, hidden, n_hidden, e, factor, counts, u)
+        marginalise(M, q, v.p, factors, hidden, n_hidden, e, factor, counts, u)
     s = decay
     for i in range(d):
         r[i] = 0.0
@@ -72,7 +72,7 @@ def learn(
         s += weight * x[i] * r[i]
     squared = 0.0
     if M.shape[0]:
-        multiply(M, e, u, lanes)
+        multiply(M, e, u, v.lanes)
         squared = dot(e, u)
     t = s + weight * squared
     if not (s > 0.0 and t > 0.0 and t < MOST_SURPRISING):
@@ -95,11 +95,11 @@ def learn(
             scale = (gain * r[j] * (1.0 - told) - change * dot(L[j], e) / n_effective) / decay
             for i in range(n):
                 L[j, i] = L[j, i] / (n_effective * decay) + scale * u[i]
-        _learn_precision(M, u, change / decay, 1.0 / decay, pulse, turn, row)
+        _learn_precision(M, u, change / decay, 1.0 / decay, pulse, turn, v.row)
         for j in range(k):
-            told = pulse / (1.0 + pulse * row[turn]) * L[j, turn]
+            told = pulse / (1.0 + pulse * v.row[turn]) * L[j, turn]
             for i in range(n):
-                L[j, i] = after * (L[j, i] - told * row[i])
+                L[j, i] = after * (L[j, i] - told * v.row[i])
     for i in range(d):
         for j in range(i + 1):
             Ri[i, j] = Ri[j, i] = (Ri[i, j] - gain * r[i] * r[j]) / decay

@@ -6,7 +6,7 @@ P⁻ = (1 - α)/α D⁻¹ and P = (1 - α) D⁻¹, and the update v ← v + (1 -
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -24,8 +24,49 @@ def block_size(n: int, k: int, m: int) -> int:
     return (2 * k + m + 6) * n + 3 * k * k + 7 * (k + m) + 4 * LANES
 
 
+class Views(NamedTuple):
+    """The decoder's arrays: n features, k decoded outputs, m states that are known, d = k + m.
+
+    Attributes
+    ----------
+    Ct, L : Array
+        Cᵀ (d, n), and L = CᵀQ⁻¹ of the outputs (k, n).
+    q, p, spread, nu, row : Array
+        Shape (n,): variances, structured noise, expected deviations, innovation, scratch.
+    work : Array
+        Scratch (n + d,).
+    D, G, S : Array
+        Shape (k, k).
+    effort, velocity, l : Array
+        Shape (k,).
+    known, x, r : Array
+        What is known (m,), its states when learning (d,), R⁻¹x (d,).
+    lanes : Array
+        Scratch of `noise.multiply`.
+    """
+
+    Ct: Array
+    L: Array
+    q: Array
+    p: Array
+    spread: Array
+    nu: Array
+    row: Array
+    work: Array
+    D: Array
+    G: Array
+    S: Array
+    effort: Array
+    velocity: Array
+    l: Array
+    known: Array
+    x: Array
+    r: Array
+    lanes: Array
+
+
 @njit(cache=True, nogil=True)
-def views(block: Array, n: int, k: int, m: int) -> Any:
+def views(block: Array, n: int, k: int, m: int) -> Views:
     """The decoder's arrays as views of one block: to hand over one array is faster than fifteen.
 
     Parameters
@@ -34,12 +75,6 @@ def views(block: Array, n: int, k: int, m: int) -> Any:
         Shape (`block_size(n, k, m)`,).
     n, k, m : int
         Features, decoded outputs, and states that are known: positions, where used, and the constant 1.
-
-    Returns
-    -------
-    tuple of Array
-        Cᵀ (k + m, n), L = CᵀQ⁻¹ of the outputs (k, n), q, p, spread, ν and row, each (n,), scratch (n + k + m,),
-        D, G, S each (k, k), effort (k,), velocity (k,), l (k,), known (m,), x (k + m,), r (k + m,), lanes (64,).
     """
     d, e = k + m, 0
     Ct = block[e : e + d * n].reshape(d, n)
@@ -60,7 +95,7 @@ def views(block: Array, n: int, k: int, m: int) -> Any:
     known = block[e : e + m]
     e += m
     x, r, lanes = block[e : e + d], block[e + d : e + 2 * d], block[e + 2 * d : e + 2 * d + 4 * LANES]
-    return Ct, L, q, p, spread, nu, row, work, D, G, S, effort, velocity, l, known, x, r, lanes
+    return Views(Ct, L, q, p, spread, nu, row, work, D, G, S, effort, velocity, l, known, x, r, lanes)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -91,8 +126,9 @@ def decode(
     written with the innovation, G(l + D effort), so that nothing but l has the size of the features.
     """
     n = len(y)
-    Ct, L, q, p, spread, nu, _, work, D, G, S, effort, velocity, l, known, _, _, _ = views(block, n, k, m)
-    n_hidden = innovate(y, Ct, effort, known, spread, is_hidden, hidden, nu)
+    v = views(block, n, k, m)
+    L, q, p, nu, work, D, G, S, effort, l = v.L, v.q, v.p, v.nu, v.work, v.D, v.G, v.S, v.effort, v.l
+    n_hidden = innovate(y, v.Ct, effort, v.known, v.spread, is_hidden, hidden, nu)
     if n_hidden < 0:
         return np.inf
     if n_hidden:
@@ -115,7 +151,7 @@ def decode(
             work[i] += G[i, j] * l[j]
     for i in range(k):
         effort[i] += (1.0 - alpha) * (work[i] - effort[i])
-        velocity[i] = beta * effort[i]
+        v.velocity[i] = beta * effort[i]
     return nis
 
 
@@ -151,7 +187,8 @@ def derive(
     One length of effort decodes to one, on average over directions: trace(GD) = k. What hidden features would have
     told, given the others, is left out of D.
     """
-    Ct, L, q, p, spread, nu, _, work, D, G, S, _, _, _, _, _, _, _ = views(block, n, k, m)
+    v = views(block, n, k, m)
+    Ct, L, q, p, nu, work, D, G, S = v.Ct, v.L, v.q, v.p, v.nu, v.work, v.D, v.G, v.S
     n_hidden = 0
     for i in range(n):
         if is_hidden[i]:
@@ -176,7 +213,7 @@ def derive(
         variance = q[i]
         for j in range(k):
             variance += Ct[j, i] ** 2 / PRIOR_PRECISION
-        spread[i] = np.sqrt(variance)
+        v.spread[i] = np.sqrt(variance)
         if not (q[i] > 0.0 and np.isfinite(variance)):
             return False
     S[:, :], G[:, :] = D, D

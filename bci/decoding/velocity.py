@@ -72,13 +72,12 @@ class VelocityDecoder:
         self._noise = make_noise(model.Q, settings.noise, model.n_effective)
         n_factors = len(self._noise.factors)
         self._block: Array = np.zeros(block_size(n, k, m))
-        (
-            self._Ct, self._L, self._q, self._p, _, _, _, _, _, _, _, self.effort, self.velocity, _, self._known,
-            self._x, _, _,
-        ) = views.py_func(self._block, n, k, m)  # fmt: skip
+        v = views.py_func(self._block, n, k, m)
+        self._Ct, self._L, self._q, self._known, self._x = v.Ct, v.L, v.q, v.known, v.x
+        self.effort, self.velocity = v.effort, v.velocity
         self._Ct[:], self._q[:], self._known[-1], self._x[-1] = model.C.T, self._noise.q, 1.0, 1.0
         if len(self._noise.p):
-            self._p[:] = self._noise.p
+            v.p[:] = self._noise.p
         self._noise = dataclasses.replace(self._noise, q=self._q)
         self._Ri: Array = np.linalg.inv(model.R)
         self._n_effective = model.n_effective
