@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -145,6 +146,11 @@ class VelocityDecoder:
     def effort(self) -> Array:
         """Smoothed effort before gain and shaping, shape (k,): a view."""
         return self._effort
+
+    @property
+    def compiled(self) -> tuple[Any, ...]:
+        """What the compiled step takes after the features, for a loop that is compiled itself."""
+        return (self._n_effective, *self._bound)
 
     def step(self, y: Array) -> float:
         """Decode one bin, features of shape (n,); return its NIS per feature, infinite for a bin that cannot be used.
