@@ -17,7 +17,15 @@ from drivers.link import GuardianClient, Status
 
 START_PATIENCE_S = 120.0  # the first start on a machine compiles the kernels
 STOP_PATIENCE_S = 1.0
-ENDING = ("stage", "participant", "loop", "guardian", "recorder", "twin")  # the recorder outlives whom it records
+ENDING = (
+    "stage",
+    "display",
+    "participant",
+    "loop",
+    "guardian",
+    "recorder",
+    "twin",
+)  # the recorder outlives whom it records
 
 
 class Session:
@@ -83,6 +91,11 @@ class Session:
                 raise SessionError(f"The {child.name} died: {child.complaint()}", f"Its log is {child.log}.")
 
     @property
+    def display_url(self) -> str:
+        """Address of the participant's page; empty without one."""
+        return "" if self.plan.display is None else self.plan.ready_file("display").read_text(encoding="utf-8")
+
+    @property
     def is_over(self) -> bool:
         """Whether the stage has finished its task."""
         stage = self.children.get("stage")
@@ -115,6 +128,8 @@ class Session:
         self.client = GuardianClient(plan.runtime, "operator")
         if plan.is_recorded:
             self._launch("recorder", "bci.recording.recorder", str(plan.folder))
+        if plan.display is not None:
+            self._wait(self._launch("display", "bci.display.process", str(plan.folder)), 10.0)
         if plan.demonstration is not None:
             self._launch("participant", "bci.simulation.participant", str(plan.folder))
         self._wait(self._launch("loop", "bci.live.loop", str(plan.folder)), START_PATIENCE_S)
