@@ -13,6 +13,7 @@ from typing import Self
 from bci.errors import DeviceError, SessionError
 from bci.live.children import Child, start_child, wait_until_ready
 from bci.plan import Plan, write_json
+from drivers.base import ENTRY_POINTS
 from drivers.link import GuardianClient, Status
 
 START_PATIENCE_S = 120.0  # the first start on a machine compiles the kernels
@@ -143,15 +144,9 @@ class Session:
 
     def _start_guardian(self, port: str) -> None:
         plan, device = self.plan, self.plan.profile.device
-        installed = {entry.name for entry in entry_points(group="bci.devices")}
-        if device.driver not in installed:
-            raise DeviceError(
-                f"Driver '{device.driver}' is not installed; there is {', '.join(sorted(installed)) or 'none'}.",
-                "Correct device.driver in the profile.",
-            )
         state_dir = plan.runtime if self.port == "twin" else _state_dir(port)
         config = {
-            "driver": device.driver,
+            "driver": find_driver(device.driver),
             "port": port,
             "baud": device.baud,
             "outputs": plan.profile.decoder.outputs,
@@ -173,6 +168,23 @@ class Session:
 
     def _wait(self, child: Child, patience_s: float) -> None:
         wait_until_ready(child, self.plan.ready_file(child.name), patience_s)
+
+
+def find_driver(name: str) -> str:
+    """Where the driver of that name is, as ``module:attribute``.
+
+    Raises
+    ------
+    DeviceError
+        When no installed package offers it.
+    """
+    installed = {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}
+    if name not in installed:
+        raise DeviceError(
+            f"Driver '{name}' is not installed; there is {', '.join(sorted(installed)) or 'none'}.",
+            "Correct device.driver in the profile.",
+        )
+    return installed[name]
 
 
 def _state_dir(port: str) -> Path:
