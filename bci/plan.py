@@ -24,6 +24,14 @@ class Demonstration(Section):
     closed_loop_s: float
 
 
+class Display(Section):
+    """The participant's page: where it is served, and in which language."""
+
+    address: str = "127.0.0.1"
+    port: int = 0
+    language: str = "en"
+
+
 class Plan(Section):
     """Everything that the processes of one session must agree on."""
 
@@ -39,6 +47,7 @@ class Plan(Section):
     lsl_session_id: str
     demonstration: Demonstration | None
     is_recorded: bool
+    display: Display | None = None
 
     def path(self, name: str) -> Path:
         """Where a file of the session lives."""
@@ -58,6 +67,7 @@ def create_plan(
     lsl_session_id: str = "",
     demonstration: Demonstration | None = None,
     is_recorded: bool = True,
+    display: Display | None = None,
 ) -> Plan:
     """Make the session's folder and write its plan.
 
@@ -86,6 +96,7 @@ def create_plan(
         lsl_session_id=lsl_session_id,
         demonstration=demonstration,
         is_recorded=is_recorded,
+        display=display,
     )
     plan.path(PLAN_FILE).write_text(plan.model_dump_json(indent=2), encoding="utf-8")
     return plan

@@ -18,18 +18,16 @@ from typing import Any
 
 from bci.errors import BciError, DeviceError
 from bci.types import Intent
+from drivers import base
 from drivers import machine as m
-from drivers import node
-from drivers.checks import MOST_SILENCE_S, failures_before_power
-from drivers.host import NodeHost
+from drivers.base import Host, silence_s
+from drivers.checks import common_checks
 from drivers.limits import AxisLimiter
 from drivers.link import GuardianSocket, Request, Status
-from drivers.settings import Config, read_config
-from drivers.transport import Port
+from drivers.settings import Config, load_driver, read_config
 
 PERIOD_S = 0.02
-CHECK_PINGS = 10
-ARM_ANSWER_S = 0.5
+MOST_SILENCE_S = 0.15  # of a powered device
 STOP_FILE = "stop.json"
 AFTER_BAD_REPLIES = 0.05  # share of bad frames over the last second that is a fault
 
@@ -51,7 +49,7 @@ class Guardian:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.stop_file = config.state_dir / STOP_FILE
-        self.port: Port | None = None
+        self.is_lost = False
         self.host = self._connect()
         self.machine = m.Machine(config.rules, len(config.outputs), self.stop_file.exists(), time.monotonic())
         limits = config.limits
@@ -61,13 +59,11 @@ class Guardian:
         self.socket = GuardianSocket(config.socket_dir)
         self.command = [0.0] * len(self.limiters)
         self._told = ("", "")
-        self._sent_seq = -1
+        self._ticket = -1
         self._sent_intent = -1
         self._sent_s = math.nan
         self._acknowledged_s = math.nan
         self._last_move_s = -math.inf
-        self._arm_asked_s = math.inf
-        self._n_checked = 0
         self._bad_window = (time.monotonic(), 0, 0)
 
     def run(self, stop: list[int]) -> None:
@@ -78,7 +74,7 @@ class Guardian:
             wait_s = min(next_s, self.machine.next_deadline_s()) - time.monotonic()
             ready = self._wait(max(0.0, wait_s))
             now_s = time.monotonic()
-            if self.port is not None and self.port in ready:
+            if self.host in ready or (not self.is_lost and now_s >= self.host.deadline_s):
                 self._hear_device(now_s)
             is_fresh = self.socket in ready and self._hear_clients(now_s)
             self.machine.tick(now_s)
@@ -92,19 +88,20 @@ class Guardian:
                 self._report(now_s)
         self._shut_down()
 
-    def _connect(self) -> NodeHost:
-        port = Port(self.config.port, self.config.baud)
+    def _connect(self) -> Host:
+        config = self.config
+        section = {"name": config.driver, "port": config.port, "baud": config.baud}
+        host = load_driver(config.driver).open(section)
         try:
-            host = NodeHost(port)
             self._check_mapping(host)
-        except BciError:
-            port.close()
+        except DeviceError:
+            host.close()
             raise
-        self.port = port
+        self.is_lost = False
         return host
 
     def _wait(self, wait_s: float) -> list[Any]:
-        sources: list[Any] = [self.socket] if self.port is None else [self.socket, self.port]
+        sources: list[Any] = [self.socket] if self.is_lost else [self.socket, self.host]
         try:
             return select.select(sources, [], [], wait_s)[0]
         except (OSError, ValueError):
@@ -133,37 +130,31 @@ class Guardian:
 
     def _hear_device(self, now_s: float) -> None:
         try:
-            statuses = self.host.receive()
+            is_new = self.host.hear(now_s)
         except DeviceError as error:
             self._lose_port(error.problem, now_s)
             return
-        for status in statuses:
-            if math.isnan(self._acknowledged_s) and node.is_newer((status.last_seq + 1) % 65536, self._sent_seq):
-                self._acknowledged_s = now_s
-            self._judge(status, now_s)
-        if statuses and not math.isnan(self._acknowledged_s):
+        if math.isnan(self._acknowledged_s) and self.host.acknowledged >= self._ticket >= 0:
+            self._acknowledged_s = now_s
             self._report(now_s)
+        if is_new:
+            self._judge(now_s)
 
-    def _judge(self, status: node.Status, now_s: float) -> None:
+    def _judge(self, now_s: float) -> None:
         """Compare what the device says with what it should do."""
-        state = self.machine.state
-        if status.state == node.ESTOP and state != m.STOP:
+        state, host = self.machine.state, self.host
+        if host.phase == base.STOPPED and state != m.STOP:
             if state != m.DISARMED or now_s - self.machine.since_s > 0.2:
                 self.machine.request("stop", "device", now_s)
-        elif status.state == node.FAULT:
-            self.machine.fail("device: " + ", ".join(node.fault_names(status.faults)), now_s)
-        elif state in m.POWERED and status.state == node.DISARMED and now_s - self.machine.since_s > ARM_ANSWER_S:
+        elif host.report is not None and host.report.faults:
+            self.machine.fail("device: " + ", ".join(host.report.faults), now_s)
+        elif state in m.POWERED and host.phase == base.OFF:
             self.machine.lose_power("the device has disarmed itself", now_s)
-        elif state == m.CHECKING and self._arm_asked_s < now_s:
-            if status.state == node.ARMED:
-                self.machine.checked([], now_s)
-            elif status.faults & 1 << 8:
-                self.machine.checked(["the device has another configuration"], now_s)
 
     def _drive(self, now_s: float) -> None:
         """Say to the device what the state demands: a set-point, or only a ping."""
         state = self.machine.state
-        if self.port is None:
+        if self.is_lost:
             return
         if state == m.CHECKING:
             self._check(now_s)
@@ -173,14 +164,14 @@ class Guardian:
         else:
             if state == m.ARMED:
                 self._watch_device(now_s)
-            self._say(self.host.ping, now_s)
+            self._say(self.host.watch, now_s)
 
     def _move(self, now_s: float) -> None:
         dt_s = min(max(now_s - self._last_move_s, 1e-3), 2 * PERIOD_S)
         self._last_move_s = now_s
         if self.machine.state == m.ACTIVE and self.machine.intent is not None:
             wanted = self._wanted(self.machine.intent, self.machine.authority(now_s))
-            positions = self.host.positions()
+            positions = self._positions()
             self.command = [
                 limiter.limit(velocity, position, dt_s)
                 for limiter, velocity, position in zip(self.limiters, wanted, positions, strict=True)
@@ -190,13 +181,13 @@ class Guardian:
             self._stand_still()
             is_new = False
         try:
-            seq = self.host.move(self.command)
+            ticket = self.host.drive(self.command, self.config.rules.lease_s, now_s)
         except DeviceError as error:
             self._lose_port(error.problem, now_s)
             return
         if is_new and self.machine.intent is not None:
             self._sent_intent = self.machine.intent.index
-            self._sent_seq, self._sent_s, self._acknowledged_s = seq, time.monotonic(), math.nan
+            self._ticket, self._sent_s, self._acknowledged_s = ticket, time.monotonic(), math.nan
 
     def _stand_still(self) -> None:
         self.command = [0.0] * len(self.limiters)
@@ -211,34 +202,37 @@ class Guardian:
             for axis in self.host.axes
         ]
 
+    def _positions(self) -> tuple[float, ...]:
+        report = self.host.report
+        return () if report is None else report.positions
+
     def _check(self, now_s: float) -> None:
-        """Measure the exchange first, then judge, then ask for power."""
-        if self._n_checked < CHECK_PINGS:
-            self._n_checked += 1
-            self._say(self.host.ping, now_s)
-            return
-        if self._arm_asked_s < now_s:
-            if now_s - self._arm_asked_s > ARM_ANSWER_S:
-                self.machine.checked(["the device does not accept power"], now_s)
-            self._say(self.host.ping, now_s)
-            return
-        failures = failures_before_power(self.host, self.machine, self.config.log_path.parent, now_s)
-        if failures:
-            self.machine.checked(failures, now_s)
-            return
-        self._arm_asked_s = now_s
-        self._say(lambda: self.host.arm(int(self.config.limits["lease_ms"])), now_s)
+        """Let the device check itself, judge the rest, then ask for power."""
+        self._say(self.host.watch, now_s)
+        phase, checks = self.host.phase, list(self.host.checks)
+        if phase == base.OFF and any(not check.is_ok for check in checks):
+            self.machine.checked([f"{c.subject}: {c.found}" for c in checks if not c.is_ok], now_s)
+        elif phase == base.PREPARED:
+            checks = common_checks(self.machine, self.config.log_path.parent, now_s)
+            failures = [f"{c.subject}: {c.found}" for c in checks if not c.is_ok]
+            if failures:
+                self.machine.checked(failures, now_s)
+                self._say(self.host.disarm, now_s)
+            else:
+                self._say(self.host.arm, now_s)
+        elif phase == base.ON:
+            self.machine.checked([], now_s)
 
     def _watch_device(self, now_s: float) -> None:
-        if now_s - self.host.status_s > MOST_SILENCE_S and now_s - self.machine.since_s > MOST_SILENCE_S:
+        if silence_s(self.host, now_s) > MOST_SILENCE_S and now_s - self.machine.since_s > MOST_SILENCE_S:
             self.machine.fail(f"the device has been silent for {1e3 * MOST_SILENCE_S:.0f} ms", now_s)
         start_s, n_ok, n_bad = self._bad_window
         if now_s - start_s >= 1.0:
-            receiver = self.host.receiver
-            ok, bad = receiver.n_ok - n_ok, receiver.n_bad - n_bad
+            host = self.host
+            ok, bad = host.n_good - n_ok, host.n_bad - n_bad
             if bad > 2 and bad > AFTER_BAD_REPLIES * (ok + bad):
                 self.machine.fail(f"{bad} of {ok + bad} frames from the device were damaged", now_s)
-            self._bad_window = (now_s, receiver.n_ok, receiver.n_bad)
+            self._bad_window = (now_s, host.n_good, host.n_bad)
 
     def _note_transition(self, now_s: float) -> bool:
         """Act once on each new state, and write it down; true when there was one."""
@@ -249,38 +243,37 @@ class Guardian:
         self._told = (state, reason)
         if state == m.STOP:
             self._stand_still()
-            self._say(self.host.estop, now_s)
+            self._say(self.host.stop, now_s)
             if not self.stop_file.exists():
                 self.stop_file.write_text(json.dumps({"utc": _utc(), "reason": reason}) + "\n", encoding="utf-8")
         elif state in (m.DISARMED, m.FAULT) and before in (m.CHECKING, *m.POWERED):
             self._stand_still()
-            self._say(lambda: self.host.move(self.command), now_s)
+            self._say(self.host.stand, now_s)
             self._say(self.host.disarm, now_s)
         elif state == m.CHECKING:
-            self._n_checked, self._arm_asked_s = 0, math.inf
-            self.host.rtt_s.clear()
+            self._say(lambda now_s: self.host.prepare(self.config.rules.lease_s, now_s), now_s)
         self._log(before, now_s)
         return True
 
     def _say(self, action: Any, now_s: float) -> None:
-        if self.port is None:
+        if self.is_lost:
             return
         try:
-            action()
+            action(now_s)
         except DeviceError as error:
             self._lose_port(error.problem, now_s)
 
     def _lose_port(self, cause: str, now_s: float) -> None:
         """Latch a fault; the device's own lease stops it. Nothing is opened again until somebody acknowledges."""
-        if self.port is not None:
-            self.port.close()
-            self.port = None
+        if not self.is_lost:
+            self.host.close()
+            self.is_lost = True
         self._stand_still()
         self.machine.fail(cause, now_s)
 
     def _recover(self) -> bool:
         """Open a lost port again; a new session with the device begins disarmed."""
-        if self.port is None:
+        if self.is_lost:
             try:
                 self.host = self._connect()
             except DeviceError as error:
@@ -295,13 +288,13 @@ class Guardian:
                 state=self.machine.state,
                 reason=self.machine.reason,
                 axes=tuple(axis.name for axis in self.host.axes),
-                position=self.host.positions(),
-                velocity=self.host.velocities(),
+                position=self._positions(),
+                velocity=() if self.host.report is None else self.host.report.velocities,
                 command=tuple(self.command),
                 intent_index=self._sent_intent,
                 sent_s=self._sent_s,
                 acknowledged_s=self._acknowledged_s,
-                n_bad_replies=self.host.receiver.n_bad,
+                n_bad_replies=self.host.n_bad,
             )
         )
 
@@ -315,8 +308,8 @@ class Guardian:
             "to": state,
             "reason": self.machine.reason,
             "command": self.command,
-            "position": self.host.positions(),
-            "n_bad_replies": self.host.receiver.n_bad,
+            "position": self._positions(),
+            "n_bad_replies": self.host.n_bad,
         }
         try:
             with self.config.log_path.open("a", encoding="utf-8") as file:
@@ -331,17 +324,17 @@ class Guardian:
         now_s = time.monotonic()
         self._stand_still()
         if self.machine.state in m.POWERED:
-            self._say(lambda: self.host.move(self.command), now_s)
+            self._say(self.host.stand, now_s)
         if self.machine.state != m.STOP:
             self._say(self.host.disarm, now_s)
             self.machine.request("disarm", "supervisor", now_s)
         self._note_transition(now_s)
         self._report(now_s)
-        if self.port is not None:
-            self.port.close()
+        if not self.is_lost:
+            self.host.close()
         self.socket.close()
 
-    def _check_mapping(self, host: NodeHost) -> None:
+    def _check_mapping(self, host: Host) -> None:
         names = [axis.name for axis in host.axes]
         unknown = [term["axis"] for term in self.config.maps if term["axis"] not in names]
         if unknown:

@@ -97,6 +97,10 @@ class GuardianClient:
                 "stamp_s": intent.stamp_s,
                 "velocity": intent.velocity,
                 "is_confident": intent.is_confident,
+                "click": intent.click,
+                "hold": intent.hold,
+                "gate": intent.gate,
+                "n_clicks": intent.n_clicks,
             }
         )
 
@@ -188,10 +192,18 @@ def _parse(data: bytes) -> Intent | Request | None:
         if message["kind"] == "intent":
             velocity = tuple(float(value) for value in message["velocity"])
             return Intent(
-                int(message["index"]), float(message["stamp_s"]), velocity, math.nan, message["is_confident"] is True
+                index=int(message["index"]),
+                stamp_s=float(message["stamp_s"]),
+                velocity=velocity,
+                nis=math.nan,
+                is_confident=message["is_confident"] is True,
+                click=float(message.get("click", 0.0)),
+                hold=float(message.get("hold", 0.0)),
+                gate=float(message.get("gate", 1.0)),
+                n_clicks=int(message.get("n_clicks", 0)),
             )
         if message["kind"] == "request":
             return Request(str(message["verb"]), str(message["role"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
     return None

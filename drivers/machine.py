@@ -167,6 +167,8 @@ class Machine:
             return f"an intent has {len(intent.velocity)} values, not {self.n_outputs}"
         if not all(math.isfinite(value) for value in intent.velocity):
             return "an intent is not finite"
+        if not all(0.0 <= value <= 1.0 for value in (intent.click, intent.hold, intent.gate)):
+            return "a probability of an intent is not between 0 and 1"
         if not intent.is_confident:
             return "the decoder is not confident"
         age_s = now_s - intent.stamp_s

@@ -13,7 +13,14 @@ from typing import TypeAlias
 
 from drivers.base import Axis, Declaration
 
-DEVICE = Declaration(name="node", baud=115200, safe_state="hold", has_watchdog=True, lease_max_ms=200)
+DEVICE = Declaration(
+    name="node",
+    baud=115200,
+    safe_state="hold",
+    has_watchdog=True,
+    lease_max_ms=200,
+    watchdog="Only set-points extend its lease; it refuses late ones; a reset cannot resume motion.",
+)
 
 VERSION = 1
 MAX_PACKET = 64
@@ -37,7 +44,9 @@ FAULT_NAMES = (
     "supply voltage",
     "watchdog reset",
     "configuration differs",
+    "stop input",
 )
+SUPPLY, CONFIG_DIFFERS, STOP_INPUT = 1 << 6, 1 << 8, 1 << 9
 
 
 @dataclass(frozen=True, slots=True)

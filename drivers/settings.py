@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bci.errors import DeviceError
+from drivers.base import Driver
 from drivers.machine import Rules
 
 
@@ -45,3 +48,19 @@ def read_config(path: Path) -> Config:
     for name in ("outputs", "maps"):
         fields[name] = tuple(fields[name])
     return Config(**fields)
+
+
+def load_driver(reference: str) -> Driver:
+    """Import what an entry point names.
+
+    Raises
+    ------
+    DeviceError
+        When it cannot be imported.
+    """
+    module, _, name = reference.partition(":")
+    try:
+        driver: Driver = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise DeviceError(f"Driver '{reference}' cannot be loaded: {error}.", "Install its package again.") from error
+    return driver

@@ -36,6 +36,7 @@ class Port:
 
     def __init__(self, path: str, baud: int) -> None:
         self.path = path
+        self.baud = baud
         try:
             self._serial = serial.Serial(path, baud, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
         except PORT_ERRORS as error:

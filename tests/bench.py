@@ -46,7 +46,8 @@ class Bench:
     def config(self, **changes: object) -> Path:
         path = self.folder / "guardian.json"
         fields = {
-            "driver": "node", "port": self.port, "baud": 115200, "outputs": OUTPUTS, "maps": MAPS, "limits": LIMITS,
+            "driver": "drivers.host:DRIVER", "port": self.port, "baud": 115200, "outputs": OUTPUTS,
+            "maps": MAPS, "limits": LIMITS,
             "stale_after_ms": 150, "socket_dir": str(self.folder), "state_dir": str(self.folder),
             "log_path": str(self.folder / "guardian.jsonl"), "ready_file": str(self.folder / "guardian.ready"),
         }  # fmt: skip

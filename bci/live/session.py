@@ -13,11 +13,20 @@ from typing import Self
 from bci.errors import DeviceError, SessionError
 from bci.live.children import Child, start_child, wait_until_ready
 from bci.plan import Plan, write_json
+from drivers.base import ENTRY_POINTS
 from drivers.link import GuardianClient, Status
 
 START_PATIENCE_S = 120.0  # the first start on a machine compiles the kernels
 STOP_PATIENCE_S = 1.0
-ENDING = ("stage", "participant", "loop", "guardian", "recorder", "twin")  # the recorder outlives whom it records
+ENDING = (
+    "stage",
+    "display",
+    "participant",
+    "loop",
+    "guardian",
+    "recorder",
+    "twin",
+)  # the recorder outlives whom it records
 
 
 class Session:
@@ -83,6 +92,11 @@ class Session:
                 raise SessionError(f"The {child.name} died: {child.complaint()}", f"Its log is {child.log}.")
 
     @property
+    def display_url(self) -> str:
+        """Address of the participant's page; empty without one."""
+        return "" if self.plan.display is None else self.plan.ready_file("display").read_text(encoding="utf-8")
+
+    @property
     def is_over(self) -> bool:
         """Whether the stage has finished its task."""
         stage = self.children.get("stage")
@@ -115,6 +129,8 @@ class Session:
         self.client = GuardianClient(plan.runtime, "operator")
         if plan.is_recorded:
             self._launch("recorder", "bci.recording.recorder", str(plan.folder))
+        if plan.display is not None:
+            self._wait(self._launch("display", "bci.display.process", str(plan.folder)), 10.0)
         if plan.demonstration is not None:
             self._launch("participant", "bci.simulation.participant", str(plan.folder))
         self._wait(self._launch("loop", "bci.live.loop", str(plan.folder)), START_PATIENCE_S)
@@ -128,15 +144,9 @@ class Session:
 
     def _start_guardian(self, port: str) -> None:
         plan, device = self.plan, self.plan.profile.device
-        installed = {entry.name for entry in entry_points(group="bci.devices")}
-        if device.driver not in installed:
-            raise DeviceError(
-                f"Driver '{device.driver}' is not installed; there is {', '.join(sorted(installed)) or 'none'}.",
-                "Correct device.driver in the profile.",
-            )
         state_dir = plan.runtime if self.port == "twin" else _state_dir(port)
         config = {
-            "driver": device.driver,
+            "driver": find_driver(device.driver),
             "port": port,
             "baud": device.baud,
             "outputs": plan.profile.decoder.outputs,
@@ -158,6 +168,23 @@ class Session:
 
     def _wait(self, child: Child, patience_s: float) -> None:
         wait_until_ready(child, self.plan.ready_file(child.name), patience_s)
+
+
+def find_driver(name: str) -> str:
+    """Where the driver of that name is, as ``module:attribute``.
+
+    Raises
+    ------
+    DeviceError
+        When no installed package offers it.
+    """
+    installed = {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}
+    if name not in installed:
+        raise DeviceError(
+            f"Driver '{name}' is not installed; there is {', '.join(sorted(installed)) or 'none'}.",
+            "Correct device.driver in the profile.",
+        )
+    return installed[name]
 
 
 def _state_dir(port: str) -> Path:

@@ -35,7 +35,7 @@ def test_without_intents_it_refuses_to_arm_and_says_why(bench):
     bench.client.request("arm", "caregiver")
     bench.wait("CHECKING")
     status = bench.wait(DISARMED)
-    assert "intents come at 0 Hz" in status.reason
+    assert "intents: 0 Hz" in status.reason
 
 
 def test_silence_of_the_decoder_holds_within_the_lease_and_disarms_after_a_second(bench):

@@ -10,8 +10,8 @@ from bci.types import Intent
 from drivers.machine import ACTIVE, ARMED, CHECKING, DISARMED, FAULT, HOLD, STOP, Machine, Rules
 
 
-def intent(now_s, velocity=(0.1, 0.2), is_confident=True, age_s=0.01):
-    return Intent(0, now_s - age_s, velocity, 1.0, is_confident)
+def intent(now_s, velocity=(0.1, 0.2), is_confident=True, age_s=0.01, **discrete):
+    return Intent(0, now_s - age_s, velocity, 1.0, is_confident, **discrete)
 
 
 def armed():
@@ -48,6 +48,8 @@ def test_five_good_intents_in_a_row_begin_motion_and_a_bad_one_starts_the_count_
         ({"velocity": (math.inf, 0.0)}, "not finite"),
         ({"velocity": (0.1,)}, "1 values, not 2"),
         ({"is_confident": False}, "not confident"),
+        ({"click": math.nan}, "between 0 and 1"),
+        ({"gate": 1.5}, "between 0 and 1"),
         ({"age_s": 0.2}, "200 ms old"),
         ({"age_s": -10.0}, "ms old"),
     ],
