@@ -103,3 +103,12 @@ class Speaker(Protocol):
     def disarm(self, positions: Sequence[float]) -> Request:
         """End motion and lead to the safe state."""
         ...
+
+
+def ask(request: Request, n_tries: int = 3) -> Dialogue[Any]:
+    """Ask what may be asked again without harm; None when every answer failed to come."""
+    for _ in range(n_tries):
+        answer = yield request
+        if answer is not None:
+            return answer
+    return None

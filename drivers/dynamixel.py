@@ -16,7 +16,7 @@ from functools import partial
 
 from bci.errors import DeviceError
 from drivers.base import Check, Declaration
-from drivers.dialogue import Dialogue, Feedback, Pause, Request
+from drivers.dialogue import Dialogue, Feedback, Pause, Request, ask
 from drivers.driver import Codec, SpokenDriver, axis_entry, check_place
 from drivers.joint import Joint, check_range, clamp
 
@@ -298,8 +298,9 @@ class Dynamixel:
 
     def _read(self, first: bytes) -> Dialogue[Feedback]:
         block = FEEDBACK_START.to_bytes(2, "little") + FEEDBACK_BYTES.to_bytes(2, "little") + bytes(self.servos)
-        ask = encode(Instruction(EVERYONE, SYNC_READ, block))
-        replies = yield self._request(self.servos, FEEDBACK_BYTES, first + ask)
+        question = encode(Instruction(EVERYONE, SYNC_READ, block))
+        request = self._request(self.servos, FEEDBACK_BYTES, first + question)
+        replies = yield from ask(request, 1 if first else 2)
         if replies is None:
             raise DeviceError("Not every servo answers.", "Check numbers, cables, power and the baud rate.")
         positions, velocities, faults = [], [], []
@@ -317,16 +318,19 @@ class Dynamixel:
     def _get(self, servo: int, name: str) -> Dialogue[int]:
         address, size, _ = TABLE[name]
         wire = encode(Instruction(servo, READ, address.to_bytes(2, "little") + size.to_bytes(2, "little")))
-        replies = yield self._request([servo], size, wire)
+        replies = yield from ask(self._request([servo], size, wire))
         if replies is None:
             raise DeviceError(f"Servo {servo} does not answer.", "Check its number, cable, power and the baud rate.")
         return unpack(replies[servo].parameters, name)
 
     def _set(self, servo: int, name: str, value: int) -> Dialogue[None]:
-        yield self._request([servo], 0, write(servo, name, value))
-        found = yield from self._get(servo, name)
-        if found != value:
-            raise DeviceError(f"Servo {servo} keeps {name} at {found}, not {value}.", "Check the servo.")
+        """Write and read back; a write may be lost once."""
+        for _ in range(2):
+            yield self._request([servo], 0, write(servo, name, value))
+            found = yield from self._get(servo, name)
+            if found == value:
+                return
+        raise DeviceError(f"Servo {servo} keeps {name} at {found}, not {value}.", "Check the servo.")
 
     def _request(self, servos: Sequence[int], n_parameters: int, wire: bytes) -> Request:
         n_reply = len(servos) * (11 + n_parameters)

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from bci.errors import DeviceError
 from drivers.base import Check, Declaration
-from drivers.dialogue import Dialogue, Feedback, Request
+from drivers.dialogue import Dialogue, Feedback, Request, ask
 from drivers.driver import Codec, SpokenDriver, axis_entry, check_place
 from drivers.joint import Joint, check_range
 
@@ -242,13 +242,13 @@ class Feetech:
 
     def _read(self, first: bytes) -> Dialogue[Feedback]:
         if self.series == "sts":
-            ask = encode(Instruction(EVERYONE, SYNC_READ, bytes((FEEDBACK_START, FEEDBACK_BYTES, *self.servos))))
-            replies = yield self._request(self.servos, FEEDBACK_BYTES, first + ask)
+            question = encode(Instruction(EVERYONE, SYNC_READ, bytes((FEEDBACK_START, FEEDBACK_BYTES, *self.servos))))
+            replies = yield from ask(self._request(self.servos, FEEDBACK_BYTES, first + question), 1 if first else 2)
         else:  # SCS has no sync read: one after the other
             replies = {}
             for servo in self.servos:
-                ask = encode(Instruction(servo, READ, bytes((FEEDBACK_START, FEEDBACK_BYTES))))
-                answer = yield self._request([servo], FEEDBACK_BYTES, first + ask)
+                question = encode(Instruction(servo, READ, bytes((FEEDBACK_START, FEEDBACK_BYTES))))
+                answer = yield self._request([servo], FEEDBACK_BYTES, first + question)
                 replies |= answer or {}
                 first = b""
         silent = [servo for servo in self.servos if servo not in (replies or {})]
@@ -274,16 +274,19 @@ class Feetech:
     def _get(self, servo: int, name: str) -> Dialogue[int]:
         address, size, _ = TABLES[self.series][name]
         wire = encode(Instruction(servo, READ, bytes((address, size))))
-        replies = yield self._request([servo], size, wire)
+        replies = yield from ask(self._request([servo], size, wire))
         if replies is None:
             raise DeviceError(f"Servo {servo} does not answer.", "Check its number, cable, power and the baud rate.")
         return unpack(replies[servo].parameters, name, self.series)
 
     def _set(self, servo: int, name: str, value: int) -> Dialogue[None]:
-        yield self._request([servo], 0, write(servo, name, value, self.series))
-        found = yield from self._get(servo, name)
-        if found != value:
-            raise DeviceError(f"Servo {servo} keeps {name} at {found}, not {value}.", "Check the servo.")
+        """Write and read back; a write may be lost once."""
+        for _ in range(2):
+            yield self._request([servo], 0, write(servo, name, value, self.series))
+            found = yield from self._get(servo, name)
+            if found == value:
+                return
+        raise DeviceError(f"Servo {servo} keeps {name} at {found}, not {value}.", "Check the servo.")
 
     def _request(self, servos: Sequence[int], n_parameters: int, wire: bytes) -> Request:
         n_reply = len(servos) * (6 + n_parameters)

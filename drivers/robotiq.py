@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bci.errors import DeviceError
 from drivers import modbus
 from drivers.base import Check, Declaration
-from drivers.dialogue import Dialogue, Feedback, Pause, Request
+from drivers.dialogue import Dialogue, Feedback, Pause, Request, ask
 from drivers.driver import Codec, SpokenDriver, axis_entry
 from drivers.joint import Joint, clamp
 
@@ -179,7 +179,7 @@ class Robotiq:
         return Feedback((self.joint.to_position(report.position),), (), tuple(faults), "object held" if is_held else "")
 
     def _report(self) -> Dialogue[Report]:
-        registers = yield modbus.read(self.joint.address, modbus.READ_INPUT, INPUTS, N_REGISTERS)
+        registers = yield from ask(modbus.read(self.joint.address, modbus.READ_INPUT, INPUTS, N_REGISTERS))
         return self._understand(registers)
 
     def _understand(self, registers: tuple[int, ...] | None) -> Report:
@@ -195,7 +195,7 @@ class Robotiq:
         return report
 
     def _write(self, command: Command) -> Dialogue[None]:
-        answer = yield modbus.write(self.joint.address, OUTPUTS, encode(command))
+        answer = yield from ask(modbus.write(self.joint.address, OUTPUTS, encode(command)))
         if answer is None or isinstance(answer, modbus.Refusal):
             raise DeviceError("The gripper does not take a command.", "Check cable, supply and unit number.")
 

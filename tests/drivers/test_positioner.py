@@ -515,10 +515,21 @@ def test_an_answer_of_the_previous_request_is_thrown_away_before_the_next():
     bench = Bench("dynamixel").armed()
     exchange = Exchange(bench.port, 1_000_000)
     heard = []
-    old = bench.twin.feed(dynamixel.encode(dynamixel.Instruction(1, dynamixel.READ, b"\x00\x00\x02\x00")), 1)
-    bench.port.answers = old
-    exchange.begin(bench.host._speaker._get(1, "return_delay"), heard.append, 0.0)
-    bench.port.answers = b""
-    exchange.advance(0.001)
-    exchange.advance(1.0)
+    read_model = dynamixel.encode(dynamixel.Instruction(1, dynamixel.READ, b"\x00\x00\x02\x00"))
+    bench.port.answers = bench.twin.feed(read_model, 1)  # late, and as long as what is asked next
+    bench.twin.silent = {1}
+    exchange.begin(bench.host._speaker._get(1, "current_limit"), heard.append, 0.0)
+    for second in (1.0, 2.0, 3.0):
+        exchange.advance(second)
     assert isinstance(heard[0], DeviceError)
+    assert exchange.n_silent == 3
+
+
+def test_no_motion_is_ever_sent_twice_because_an_answer_is_missing():
+    bench = Bench("dynamixel").driving()
+    bench.twin.silent = {1, 2, 3}
+    bench.port.said.clear()
+    bench.host.drive(bench.speeds(0.5), LEASE_S, bench.now_s)
+    bench.pass_time(0.08)
+    goals = [data for _, data in bench.port.said if b"\x83\x74\x00" in data]
+    assert len(goals) == 1
