@@ -9,7 +9,7 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
@@ -174,14 +174,35 @@ class Limits(Section):
     acceleration_fraction: float = Field(1.0, gt=0, le=1.0)
 
 
+class DeviceAxis(Section):
+    """One axis of a device that cannot describe itself: a servo, a channel."""
+
+    name: str = Field(min_length=1, max_length=8)
+    unit: str = Field("1", max_length=8)
+    address: int = Field(ge=0, le=253, description="number of the servo or channel")
+    lower: float
+    upper: float
+    max_speed: PositiveFloat = Field(description="units per second")
+    max_acceleration: PositiveFloat = Field(description="units per second squared")
+    raw_lower: float = Field(description="the device's own number at the lower bound")
+    raw_upper: float = Field(description="and at the upper bound; may be the smaller one")
+
+
 class Device(Section):
     """The device, its port, and the mapping from intents to its axes."""
 
     driver: str = "node"
     port: str = Field("twin", description="a serial port, or 'twin' for the software twin")
     baud: PositiveInt = 115200
+    axes: tuple[DeviceAxis, ...] = Field((), description="of a device that does not describe itself")
+    options: dict[str, bool | int | float | str] = Field({}, description="whatever the driver wants to know")
     maps: tuple[AxisMap, ...] = Field(min_length=1)
     limits: Limits = Limits()
+
+    @property
+    def section(self) -> dict[str, Any]:
+        """What the driver is told."""
+        return self.model_dump(mode="json", include={"port", "baud", "axes", "options"})
 
 
 class Profile(Section):

@@ -90,7 +90,8 @@ class Guardian:
 
     def _connect(self) -> Host:
         config = self.config
-        section = {"name": config.driver, "port": config.port, "baud": config.baud}
+        section = {"name": config.driver, "port": config.port, "baud": config.baud, "axes": config.axes}
+        section["options"] = config.options
         host = load_driver(config.driver).open(section)
         try:
             self._check_mapping(host)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class Config:
     state_dir: Path
     log_path: Path
     ready_file: Path
+    axes: tuple[dict[str, Any], ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def rules(self) -> Rules:
@@ -45,8 +47,8 @@ def read_config(path: Path) -> Config:
     fields = json.loads(path.read_text(encoding="utf-8"))
     for name in ("socket_dir", "state_dir", "log_path", "ready_file"):
         fields[name] = Path(fields[name])
-    for name in ("outputs", "maps"):
-        fields[name] = tuple(fields[name])
+    for name in ("outputs", "maps", "axes"):
+        fields[name] = tuple(fields.get(name, ()))
     return Config(**fields)
 
 

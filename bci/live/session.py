@@ -15,6 +15,7 @@ from bci.live.children import Child, start_child, wait_until_ready
 from bci.plan import Plan, write_json
 from drivers.base import ENTRY_POINTS
 from drivers.link import GuardianClient, Status
+from drivers.settings import load_driver
 
 START_PATIENCE_S = 120.0  # the first start on a machine compiles the kernels
 STOP_PATIENCE_S = 1.0
@@ -138,17 +139,23 @@ class Session:
             self._launch("stage", "bci.live.stage", str(plan.folder))
 
     def _start_twin(self) -> str:
-        ready, trace = self.plan.ready_file("twin"), self.plan.path("trace.csv")
-        self._wait(self._launch("twin", "drivers.twins.node", f"--ready={ready}", f"--trace={trace}"), 10.0)
+        device = self.plan.profile.device
+        module = load_driver(find_driver(device.driver)).twin
+        if not module:
+            raise DeviceError(f"Driver '{device.driver}' has no twin.", "Give a serial port.")
+        section, ready = self.plan.path("device.json"), self.plan.ready_file("twin")
+        write_json(section, device.section)
+        files = (f"--ready={ready}", f"--trace={self.plan.path('trace.csv')}", f"--device={section}")
+        self._wait(self._launch("twin", module, *files), 10.0)
         return ready.read_text(encoding="utf-8").strip()
 
     def _start_guardian(self, port: str) -> None:
         plan, device = self.plan, self.plan.profile.device
         state_dir = plan.runtime if self.port == "twin" else _state_dir(port)
         config = {
+            **device.section,
             "driver": find_driver(device.driver),
             "port": port,
-            "baud": device.baud,
             "outputs": plan.profile.decoder.outputs,
             "maps": [m.model_dump() for m in device.maps],
             "limits": device.limits.model_dump(),
