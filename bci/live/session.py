@@ -14,9 +14,11 @@ from bci.errors import DeviceError, SessionError
 from bci.live.children import Child, start_child, wait_until_ready
 from bci.plan import Plan, write_json
 from drivers.link import GuardianClient, Status
+from drivers.twins import TWINS
 
 START_PATIENCE_S = 120.0  # the first start on a machine compiles the kernels
 STOP_PATIENCE_S = 1.0
+TWIN_PATIENCE_S = 60.0  # the first start of an emulated one compiles its firmware
 ENDING = (
     "stage",
     "display",
@@ -38,7 +40,7 @@ class Session:
     plan : Plan
         Written by `create_plan`.
     port : str
-        Serial port of the device, or ``twin``.
+        Serial port of the device, or one of `drivers.twins.TWINS`.
     """
 
     def __init__(self, plan: Plan, port: str) -> None:
@@ -123,7 +125,7 @@ class Session:
 
     def _start(self) -> None:
         plan = self.plan
-        port = self._start_twin() if self.port == "twin" else self.port
+        port = self._start_twin(TWINS[self.port]) if self.port in TWINS else self.port
         self._start_guardian(port)
         self.client = GuardianClient(plan.runtime, "operator")
         if plan.is_recorded:
@@ -136,9 +138,9 @@ class Session:
         if plan.demonstration is not None:
             self._launch("stage", "bci.live.stage", str(plan.folder))
 
-    def _start_twin(self) -> str:
+    def _start_twin(self, module: str) -> str:
         ready, trace = self.plan.ready_file("twin"), self.plan.path("trace.csv")
-        self._wait(self._launch("twin", "drivers.twins.node", f"--ready={ready}", f"--trace={trace}"), 10.0)
+        self._wait(self._launch("twin", module, f"--ready={ready}", f"--trace={trace}"), TWIN_PATIENCE_S)
         return ready.read_text(encoding="utf-8").strip()
 
     def _start_guardian(self, port: str) -> None:
@@ -149,7 +151,7 @@ class Session:
                 f"Driver '{device.driver}' is not installed; there is {', '.join(sorted(installed)) or 'none'}.",
                 "Correct device.driver in the profile.",
             )
-        state_dir = plan.runtime if self.port == "twin" else _state_dir(port)
+        state_dir = plan.runtime if self.port in TWINS else _state_dir(port)
         config = {
             "driver": device.driver,
             "port": port,
