@@ -33,7 +33,7 @@ def build(target: str, axes: str = "arm") -> Path:
 
     Parameters
     ----------
-    target : {"avr", "harness", "host"}
+    target : {"avr", "harness"}
         As in ``drivers/firmware/Makefile``.
     axes : {"arm", "hand", "relay"}
         Which table of axes the AVR build gets.

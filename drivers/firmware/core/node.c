@@ -6,6 +6,8 @@
 
 enum { HELLO = 0x01, ARM, DISARM, SETPOINT, PING, STOP, RESET_FAULT, DESCRIBE, N_TYPES };
 enum { HELLO_ACK = 0x81, STATUS = 0x84, AXIS = 0x88 };
+#define LONGEST_CATCH_UP_MS 1000 /* of a board that stood still: what moved has come to rest by then */
+
 enum { SETPOINT_HEAD = 7, AXIS_BODY = 33, VELOCITY_MODE = 0 };
 
 static const uint8_t BODY[N_TYPES] IN_FLASH = {0, 4, 6, 0, SETPOINT_HEAD, 0, 0, 4, 1};
@@ -98,6 +100,8 @@ void node_tick(struct node *node, uint32_t now_ms)
     uint32_t elapsed_ms = now_ms - node->now_ms;
     node->now_ms = now_ms;
     watch(node);
+    if (elapsed_ms > LONGEST_CATCH_UP_MS)
+        elapsed_ms = LONGEST_CATCH_UP_MS;
     while (elapsed_ms-- > 0)
         motion_step(node);
     show(node);

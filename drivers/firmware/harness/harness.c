@@ -87,8 +87,6 @@ static void look_at_pins(void)
             say(pins[i].name, level);
         pins[i].level = level;
     }
-    if (trace)
-        fflush(trace);
 }
 
 static void port_changed(avr_irq_t *irq, uint32_t value, void *parameter)
@@ -231,6 +229,8 @@ static void speak(void)
 {
     if (n_from_device && write(master, from_device, n_from_device) < 0 && errno != EAGAIN)
         perror("harness: terminal");
+    if (trace)
+        fflush(trace);
     n_from_device = 0; /* what nobody reads is lost, as on a wire */
 }
 
