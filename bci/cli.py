@@ -41,6 +41,21 @@ class Suite(StrEnum):
     REAL = "real"
 
 
+class DemoDevice(StrEnum):
+    """What the demo drives."""
+
+    NODE = "node"
+    NODE_AVR = "node-avr"
+
+
+class FirmwareAxes(StrEnum):
+    """Tables of axes that come with the firmware."""
+
+    HAND = "hand"
+    ARM = "arm"
+    RELAY = "relay"
+
+
 def _version(is_wanted: bool) -> None:
     if is_wanted:
         typer.echo(f"bci {__version__}")
@@ -62,11 +77,14 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of the simulated participant and the task.")] = 1,
     sessions: SessionsOption = Path("sessions"),
     display: Annotated[bool, typer.Option("--display", help="Also serve the participant's page.")] = False,
+    device: Annotated[
+        DemoDevice, typer.Option(help="The arm in software, or the firmware on an emulated chip.")
+    ] = DemoDevice.NODE,
 ) -> None:
     """Pick up a cup with a simulated participant: the whole path."""
     from bci.console.demo import run_demo
 
-    raise typer.Exit(run_demo(seconds, seed, sessions, display))
+    raise typer.Exit(run_demo(seconds, seed, sessions, display, device.value))
 
 
 @app.command()
@@ -183,6 +201,17 @@ def devices() -> None:
     from bci.console.lists import list_devices
 
     list_devices()
+
+
+@app.command()
+def firmware(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the sketch is put.")],
+    axes: Annotated[FirmwareAxes, typer.Option(help="What the board moves.")] = FirmwareAxes.HAND,
+) -> None:
+    """Write the firmware of a device of your own as an Arduino sketch."""
+    from drivers.firmware import write_sketch
+
+    typer.echo(f"Open {write_sketch(folder, axes.value)} with the Arduino IDE; docs/build-a-device.md goes on.")
 
 
 @app.command()

@@ -172,15 +172,32 @@ class Host(Protocol):
         Answers that were.
     """
 
-    declaration: Declaration
-    axes: tuple[Axis, ...]
-    phase: Phase
-    checks: Sequence[Check]
-    report: Report | None
-    deadline_s: float
-    acknowledged: int
-    n_bad: int
-    n_good: int
+    @property
+    def declaration(self) -> Declaration: ...  # noqa: D102
+
+    @property
+    def axes(self) -> tuple[Axis, ...]: ...  # noqa: D102
+
+    @property
+    def phase(self) -> Phase: ...  # noqa: D102
+
+    @property
+    def checks(self) -> Sequence[Check]: ...  # noqa: D102
+
+    @property
+    def report(self) -> Report | None: ...  # noqa: D102
+
+    @property
+    def deadline_s(self) -> float: ...  # noqa: D102
+
+    @property
+    def acknowledged(self) -> int: ...  # noqa: D102
+
+    @property
+    def n_bad(self) -> int: ...  # noqa: D102
+
+    @property
+    def n_good(self) -> int: ...  # noqa: D102
 
     def fileno(self) -> int:
         """For `select`."""

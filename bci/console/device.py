@@ -15,17 +15,18 @@ from rich.text import Text
 from bci.configs import find_profile
 from bci.errors import SessionError
 from bci.live.children import start_child, wait_until_ready
-from bci.live.equipment import device_config, device_section, find_driver
+from bci.live.equipment import device_config, device_section, twin_module
 from bci.plan import write_json
 from bci.profile import Device, Profile, load_profile
 from bci.types import Intent
 from drivers.base import Axis
 from drivers.faultlog import read_records, verify
 from drivers.limits import Bounds
-from drivers.settings import DeviceConfig, load_driver
+from drivers.settings import DeviceConfig
+from drivers.twins import TWINS
 from drivers.unit import Unit
 
-TWIN_S = 10.0
+TWIN_S = 60.0
 LOG_STYLES = {"FAULT": "bold red", "STOP": "bold red", "HOLD": "yellow", "ACTIVE": "green"}
 
 
@@ -37,7 +38,7 @@ def dry_run(name: str, port: str | None) -> None:
     with contextlib.ExitStack() as stack:
         for device in profile.all_devices:
             where = port if port is not None and device is profile.device else device.port
-            real = stack.enter_context(_twin(device)) if where == "twin" else where
+            real = stack.enter_context(_twin(device, where)) if where in TWINS else where
             unit = Unit(DeviceConfig(**device_config(device, real)), profile.decoder.outputs)
             stack.callback(unit.close)
             _print_device(console, device, where, unit)
@@ -68,14 +69,13 @@ def show_log(file: Path) -> int:
 
 
 @contextlib.contextmanager
-def _twin(device: Device) -> Iterator[str]:
+def _twin(device: Device, port: str) -> Iterator[str]:
     """The software twin of a device, for as long as it is looked at."""
     with tempfile.TemporaryDirectory(prefix="bci-") as name:
         folder = Path(name)
         section, ready = folder / "device.json", folder / "twin.ready"
         write_json(section, device_section(device, ""))
-        module = load_driver(find_driver(device.driver)).twin
-        child = start_child("twin", [module, f"--ready={ready}", f"--device={section}"], folder)
+        child = start_child("twin", [twin_module(device, port), f"--ready={ready}", f"--device={section}"], folder)
         try:
             wait_until_ready(child, ready, TWIN_S)
             yield ready.read_text(encoding="utf-8").strip()

@@ -11,6 +11,8 @@ from bci.errors import DeviceError
 from bci.plan import Plan
 from bci.profile import Device
 from drivers.base import ENTRY_POINTS
+from drivers.settings import load_driver
+from drivers.twins import TWINS
 
 RULES = ("lease_ms", "hold_to_disarm_ms", "idle_to_disarm_s", "spool_ms", "user_may_arm")
 
@@ -30,6 +32,20 @@ def find_driver(name: str) -> str:
             "Correct device.driver in the profile.",
         )
     return installed[name]
+
+
+def twin_module(device: Device, port: str) -> str:
+    """Module that stands in for a device on a port of `drivers.twins.TWINS`.
+
+    Raises
+    ------
+    DeviceError
+        When its driver has none.
+    """
+    module = load_driver(find_driver(device.driver)).twin if port == "twin" else TWINS[port]
+    if not module:
+        raise DeviceError(f"Driver '{device.driver}' has no software twin.", "Give a serial port with --port.")
+    return module
 
 
 def device_section(device: Device, port: str) -> dict[str, Any]:

@@ -9,16 +9,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bci.errors import DeviceError, SessionError
+from bci.errors import SessionError
 from bci.live.children import Child, start_child, wait_until_ready
-from bci.live.equipment import device_section, find_driver, guardian_config
+from bci.live.equipment import device_section, guardian_config, twin_module
 from bci.plan import Plan, write_json
 from bci.profile import Device
 from drivers.link import GuardianClient, Status
-from drivers.settings import load_driver
+from drivers.twins import TWINS
 
 START_PATIENCE_S = 120.0  # the first start on a machine compiles the kernels
 STOP_PATIENCE_S = 1.0
+TWIN_PATIENCE_S = 60.0  # the first start of an emulated one compiles its firmware
 ENDING = (
     "stage",
     "display",
@@ -39,7 +40,7 @@ class Session:
     plan : Plan
         Written by `create_plan`.
     port : str
-        Serial port of the device, or ``twin``.
+        Serial port of the device, or one of `drivers.twins.TWINS`.
     """
 
     def __init__(self, plan: Plan, port: str) -> None:
@@ -142,26 +143,25 @@ class Session:
         plan = self.plan
         ports = {device.name: device.port for device in plan.profile.all_devices}
         ports[plan.profile.device.name] = self.port
-        real = [port for port in ports.values() if port != "twin"]
+        real = [port for port in ports.values() if port not in TWINS]
         for device in plan.profile.all_devices:
-            if ports[device.name] == "twin":
-                ports[device.name] = self._start_twin(device)
+            if ports[device.name] in TWINS:
+                ports[device.name] = self._start_twin(device, ports[device.name])
         config = guardian_config(plan, ports, _state_dir(real[0]) if real else plan.runtime)
         path = plan.path("guardian.json")
         write_json(path, config)
         self._wait(self._launch("guardian", "drivers.guardian", str(path)), 10.0)
 
-    def _start_twin(self, device: Device) -> str:
-        """Start the software twin of a device; return the path of its port."""
+    def _start_twin(self, device: Device, port: str) -> str:
+        """Start what stands in for a device; return the path of its port."""
         is_first = device.name == self.plan.profile.device.name
         name = "twin" if is_first else f"twin-{device.name}"
-        module = load_driver(find_driver(device.driver)).twin
-        if not module:
-            raise DeviceError(f"Driver '{device.driver}' has no software twin.", "Give a serial port with --port.")
+        module = twin_module(device, port)
         ready, trace = self.plan.ready_file(name), self.plan.path("trace.csv" if is_first else f"{name}.csv")
         section = self.plan.path(f"{name}.json")
         write_json(section, device_section(device, ""))
-        self._wait(self._launch(name, module, f"--ready={ready}", f"--trace={trace}", f"--device={section}"), 10.0)
+        child = self._launch(name, module, f"--ready={ready}", f"--trace={trace}", f"--device={section}")
+        self._wait(child, TWIN_PATIENCE_S)
         return ready.read_text(encoding="utf-8").strip()
 
     def _launch(self, name: str, *arguments: str) -> Child:
