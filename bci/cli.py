@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 profile_app = typer.Typer(help="Check the profile of a participant.", no_args_is_help=True)
 app.add_typer(profile_app, name="profile")
+device_app = typer.Typer(help="Look at a device before anybody is moved by it.", no_args_is_help=True)
+app.add_typer(device_app, name="device")
 
 ProfilePath = Annotated[str, typer.Argument(metavar="PROFILE", help="A profile's path, or the name of a shipped one.")]
 RecordingPath = Annotated[Path, typer.Argument(metavar="FILE", help="A recording: .mat, .xdf or .edf.")]
@@ -37,6 +39,21 @@ class Suite(StrEnum):
     """Collections of recordings."""
 
     REAL = "real"
+
+
+class DemoDevice(StrEnum):
+    """What the demo drives."""
+
+    NODE = "node"
+    NODE_AVR = "node-avr"
+
+
+class FirmwareAxes(StrEnum):
+    """Tables of axes that come with the firmware."""
+
+    HAND = "hand"
+    ARM = "arm"
+    RELAY = "relay"
 
 
 def _version(is_wanted: bool) -> None:
@@ -60,11 +77,14 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of the simulated participant and the task.")] = 1,
     sessions: SessionsOption = Path("sessions"),
     display: Annotated[bool, typer.Option("--display", help="Also serve the participant's page.")] = False,
+    device: Annotated[
+        DemoDevice, typer.Option(help="The arm in software, or the firmware on an emulated chip.")
+    ] = DemoDevice.NODE,
 ) -> None:
     """Pick up a cup with a simulated participant: the whole path."""
     from bci.console.demo import run_demo
 
-    raise typer.Exit(run_demo(seconds, seed, sessions, display))
+    raise typer.Exit(run_demo(seconds, seed, sessions, display, device.value))
 
 
 @app.command()
@@ -184,6 +204,17 @@ def devices() -> None:
 
 
 @app.command()
+def firmware(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the sketch is put.")],
+    axes: Annotated[FirmwareAxes, typer.Option(help="What the board moves.")] = FirmwareAxes.HAND,
+) -> None:
+    """Write the firmware of a device of your own as an Arduino sketch."""
+    from drivers.firmware import write_sketch
+
+    typer.echo(f"Open {write_sketch(folder, axes.value)} with the Arduino IDE; docs/build-a-device.md goes on.")
+
+
+@app.command()
 def doctor(sessions: SessionsOption = Path("sessions")) -> None:
     """Check this machine for a session, with remedies."""
     from bci.console.lists import print_examination
@@ -197,6 +228,25 @@ def check_profile(file: ProfilePath) -> None:
     from bci.console.lists import print_profile
 
     print_profile(file)
+
+
+@device_app.command("dry-run")
+def dry_run_device(
+    profile: ProfilePath,
+    port: Annotated[str | None, typer.Option(help="Serial port, or 'twin'; default: the profile's.")] = None,
+) -> None:
+    """Say what would move, and how fast; nothing is armed, nothing moves."""
+    from bci.console.device import dry_run
+
+    dry_run(profile, port)
+
+
+@device_app.command("log")
+def check_log(file: Annotated[Path, typer.Argument(metavar="FILE", help="The guardian.jsonl of a session.")]) -> None:
+    """Check that no record of a fault log was altered, and show them."""
+    from bci.console.device import show_log
+
+    raise typer.Exit(show_log(file))
 
 
 def main() -> None:

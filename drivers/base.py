@@ -79,8 +79,8 @@ class Declaration:
     watchdog : str
         What that watchdog can and cannot do, in a sentence for people.
     polls_feed_watchdog : bool
-        Whether `watch` alone keeps the device going. The guardian then stops asking once motion has ended, so that
-        the device's own watchdog runs out.
+        Whether `watch` alone keeps its watchdog from running out. It then covers only the death of the guardian, and
+        `stand`, which the guardian says as soon as the lease of the intents is gone, must end motion by itself.
     has_feedback : bool
         Whether positions are measured. Without them a stuck axis cannot be noticed, and positions are those commanded.
     """
@@ -133,6 +133,9 @@ class Report:
         Anything else that people want to see, for example ``object held``.
     is_stop_pressed : bool
         Whether the device's stop input is pressed now.
+    efforts : tuple of float
+        Share of each axis's greatest force or current, signed like the velocity that meets it; empty when the device
+        does not measure it. Beyond the profile's ``force_fraction`` an axis may only go the other way.
     """
 
     stamp_s: float
@@ -141,6 +144,7 @@ class Report:
     faults: tuple[str, ...] = ()
     note: str = ""
     is_stop_pressed: bool = False
+    efforts: tuple[float, ...] = ()
 
 
 class Host(Protocol):
@@ -168,15 +172,32 @@ class Host(Protocol):
         Answers that were.
     """
 
-    declaration: Declaration
-    axes: tuple[Axis, ...]
-    phase: Phase
-    checks: Sequence[Check]
-    report: Report | None
-    deadline_s: float
-    acknowledged: int
-    n_bad: int
-    n_good: int
+    @property
+    def declaration(self) -> Declaration: ...  # noqa: D102
+
+    @property
+    def axes(self) -> tuple[Axis, ...]: ...  # noqa: D102
+
+    @property
+    def phase(self) -> Phase: ...  # noqa: D102
+
+    @property
+    def checks(self) -> Sequence[Check]: ...  # noqa: D102
+
+    @property
+    def report(self) -> Report | None: ...  # noqa: D102
+
+    @property
+    def deadline_s(self) -> float: ...  # noqa: D102
+
+    @property
+    def acknowledged(self) -> int: ...  # noqa: D102
+
+    @property
+    def n_bad(self) -> int: ...  # noqa: D102
+
+    @property
+    def n_good(self) -> int: ...  # noqa: D102
 
     def fileno(self) -> int:
         """For `select`."""

@@ -108,8 +108,7 @@ class SpokenDriver:
         except DeviceError:
             port.close()
             raise
-        host: Any = Positioner(port, baud, speaker, self.declaration, words, self.n_misses)
-        return host  # type: ignore[no-any-return]  # some of what the protocol shows as attributes are properties
+        return Positioner(port, baud, speaker, self.declaration, words, self.n_misses)
 
 
 def read_joints(entries: Sequence[Mapping[str, Any]]) -> tuple[Joint, ...]:

@@ -186,10 +186,6 @@ class Fes:
     def __init__(
         self, joints: Sequence[Joint], ceiling_ma: float, width_us: int = 200, is_experimental: bool = False
     ) -> None:
-        if is_experimental is not True:
-            raise DeviceError(
-                "Stimulation is experimental and off.", "Read docs/reference/devices.md, then set is_experimental."
-            )
         if not 0.0 < ceiling_ma <= MOST_MA:
             raise DeviceError(f"A ceiling of {ceiling_ma} mA is not within 0 to {MOST_MA:g} mA.", "Ask the clinician.")
         if not 10 <= width_us <= 500:
@@ -204,15 +200,18 @@ class Fes:
         self.joints = tuple(joints)
         self.ceiling_ma = ceiling_ma
         self.width_us = width_us
+        self.is_experimental = is_experimental is True
         self._number = 0
 
     def greet(self) -> Dialogue[str]:
-        """Ask for the serial number; nothing is stimulated."""
+        """Ask for the serial number; nothing is stimulated. Without the words in the profile this is the end."""
+        self._refuse_unless_wanted()
         answer = yield from self._ask(GET_DEVICE_ID)
         return f"sciencemode 4 stimulator {answer[1:11].decode('ascii', 'replace')}"
 
     def prepare(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
         """Stop whatever was going on."""
+        self._refuse_unless_wanted()
         yield from self._ask(LOW_LEVEL_STOP)
         checks.append(Check("ceiling", True, f"{self.ceiling_ma:g} mA, phases of {self.width_us} µs, charge-balanced"))
 
@@ -220,6 +219,12 @@ class Fes:
         """Enter the low-level layer; no current flows."""
         yield from self._ask(LOW_LEVEL_INIT, b"\0")
         checks.append(Check("watchdog", True, "not needed: no command, no stimulation"))
+
+    def _refuse_unless_wanted(self) -> None:
+        if not self.is_experimental:
+            raise DeviceError(
+                "Stimulation is experimental and off.", "Read docs/reference/devices.md, then set is_experimental."
+            )
 
     def drive(self, positions: Sequence[float]) -> Dialogue[Feedback]:
         """One pulse on each channel whose level is above its lower bound; an error ends everything."""

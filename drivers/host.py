@@ -116,7 +116,7 @@ class NodeHost:
 
     def watch(self, now_s: float) -> None:
         """Ask for a status."""
-        self._send(node.Ping())
+        self.send(node.Ping())
 
     def stand(self, now_s: float) -> None:
         """Send one set-point of rest; the device's lease ends with it."""
@@ -125,26 +125,26 @@ class NodeHost:
 
     def stop(self, now_s: float) -> None:
         """Stop at once, latched in the device."""
-        self._asked = self._send(node.Estop())
+        self._asked = self.send(node.Estop())
 
     def disarm(self, now_s: float) -> None:
         """End power."""
         if self.phase != base.STOPPED:
             self.phase = base.OFF
         self.deadline_s = math.inf
-        self._asked = self._send(node.Disarm())
+        self._asked = self.send(node.Disarm())
 
     def reset_stop(self, now_s: float) -> None:
         """Release the device's latched stop, with the challenge that it shows."""
         if self.status is not None:
-            self._asked = self._send(node.ResetFault(self.status.challenge))
+            self._asked = self.send(node.ResetFault(self.status.challenge))
 
     def close(self) -> None:
         """Give the port back."""
         self.port.close()
 
-    def _send(self, message: Message) -> int:
-        """Write one message; return how many were sent before, as its ticket."""
+    def send(self, message: Message) -> int:
+        """Write one message; return its ticket, the number of messages so far."""
         self._seq = self._seq % 65535 + 1
         self._n_sent += 1
         self._sent[self._seq] = (self._n_sent, time.monotonic())
@@ -156,10 +156,10 @@ class NodeHost:
     def _send_setpoint(self, velocities: Sequence[float], lease_s: float) -> int:
         echo_ms = 0 if self.status is None else self.status.tick_ms
         values = tuple(map(node.pack_velocity, velocities, self.axes))
-        return self._send(node.Setpoint(max(1, round(1e3 * lease_s)), echo_ms, node.VELOCITY_MODE, values))
+        return self.send(node.Setpoint(max(1, round(1e3 * lease_s)), echo_ms, node.VELOCITY_MODE, values))
 
     def _ask_power(self) -> None:
-        self._asked = self._send(node.Arm(round(1e3 * self._lease_s), node.config_hash(self.axes)))
+        self._asked = self.send(node.Arm(round(1e3 * self._lease_s), node.config_hash(self.axes)))
 
     def _fits(self, status: Status) -> bool:
         return len(status.positions) == len(self.axes)
@@ -221,7 +221,7 @@ class NodeHost:
             self.checks.append(Check("lease of the device", is_ok, found, "" if is_ok else "Update its firmware."))
             self._is_proven = is_ok
             if is_ok:
-                self._send(node.Disarm())
+                self.send(node.Disarm())
                 self._ask_power()
             else:
                 self.disarm(now_s)
@@ -246,7 +246,7 @@ class NodeHost:
     def _exchange(self, message: Message, kind: type[Message]) -> Message:
         deadline_s = time.monotonic() + GREET_S
         while time.monotonic() < deadline_s:
-            self._send(message)
+            self.send(message)
             retry_s = time.monotonic() + RETRY_S
             while (wait_s := retry_s - time.monotonic()) > 0:
                 if not select.select([self.port], [], [], wait_s)[0]:
@@ -277,8 +277,10 @@ def device_checks(host: NodeHost, status: Status, lease_s: float) -> list[Check]
     return [
         _check("firmware", True, f"node/1, version {host.firmware}, {len(host.axes)} axes", ""),
         _check("state of the device", state == "DISARMED", state, "Reset it: key r after a stop, else its power."),
-        _check("answers", p99_s < lease_s / 3, f"p99 {1e3 * p99_s:.1f} ms of {len(rtt_s)}, limit {1e3 * lease_s / 3:.0f} ms",
-               "Use a direct USB port; set the adapter's latency timer to 1 ms."),
+        _check(
+            "answers", p99_s < lease_s / 3, f"p99 {1e3 * p99_s:.1f} ms of {len(rtt_s)}, limit {1e3 / 3 * lease_s:.0f}",
+            "Use a direct USB port; set the adapter's latency timer to 1 ms.",
+        ),
         _check("line", share <= WIRE_SHARE, f"{100 * share:.0f} % of {host.port.baud} baud", "Use a higher baud rate."),
         _check("place", not outside, "inside its bounds" if not outside else "outside: " + ", ".join(outside),
                "Move it inside by hand."),

@@ -343,8 +343,7 @@ def config_hash(axes: Sequence[Axis]) -> int:
 
 def pack_velocity(velocity: float, axis: Axis) -> int:
     """From units per second to 1/32767 of the axis's maximum; the device clamps what exceeds it."""
-    raw = round(velocity / axis.max_speed * FULL_SCALE)
-    return -FULL_SCALE if raw < -FULL_SCALE else FULL_SCALE if raw > FULL_SCALE else raw
+    return _pack(velocity / axis.max_speed)
 
 
 def unpack_velocity(raw: int, axis: Axis) -> float:
@@ -355,13 +354,19 @@ def unpack_velocity(raw: int, axis: Axis) -> float:
 def pack_position(position: float, axis: Axis) -> int:
     """From units to -32767 at the lower and 32767 at the upper bound."""
     fraction = (position - axis.lower) / (axis.upper - axis.lower)
-    raw = round((2.0 * fraction - 1.0) * FULL_SCALE)
-    return -FULL_SCALE if raw < -FULL_SCALE else FULL_SCALE if raw > FULL_SCALE else raw
+    return _pack(2.0 * fraction - 1.0)
 
 
 def unpack_position(raw: int, axis: Axis) -> float:
     """Undo `pack_position`."""
     return axis.lower + (raw / FULL_SCALE + 1.0) / 2.0 * (axis.upper - axis.lower)
+
+
+def _pack(share: float) -> int:
+    """From -1 to 1 into an integer; what is beyond is clamped, and what is no number is rest."""
+    if not -1.0 <= share <= 1.0:
+        return FULL_SCALE if share > 1.0 else -FULL_SCALE if share < -1.0 else 0
+    return round(share * FULL_SCALE)
 
 
 def fault_names(faults: int) -> tuple[str, ...]:

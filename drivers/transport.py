@@ -1,8 +1,9 @@
-"""The only code that touches pyserial: an exclusive port with bounded writes, whose every failure is a DeviceError."""
+"""The only code that touches pyserial: an exclusive port that never waits, whose every failure is a DeviceError."""
 
 from __future__ import annotations
 
 import contextlib
+import select
 from types import TracebackType
 from typing import Self
 
@@ -74,7 +75,7 @@ class Port:
         return data
 
     def write(self, data: bytes) -> None:
-        """Hand bytes to the port, waiting at most 50 ms.
+        """Hand bytes to the port without waiting; a port that has no room for a frame is as good as gone.
 
         Raises
         ------
@@ -82,8 +83,10 @@ class Port:
             When the port is gone, or does not take the bytes.
         """
         try:
+            if not select.select([], [self._serial], [], 0.0)[1]:
+                raise DeviceError(f"Port {self.path} takes no bytes any more.", "Check cable and device.")
             n_written = self._serial.write(data)
-        except PORT_ERRORS as error:
+        except (*PORT_ERRORS, ValueError) as error:
             raise DeviceError(f"Port {self.path} takes no bytes: {error}.", "Check cable and device.") from error
         if n_written != len(data):
             raise DeviceError(f"Port {self.path} took only a part of a frame.", "Check cable and device.")

@@ -8,7 +8,20 @@ import pytest
 
 from bci.configs import find_profile
 
-COMMANDS = ["", "demo", "run", "replay", "fit", "evaluate", "streams", "devices", "doctor", "profile", "profile check"]
+COMMANDS = [
+    "",
+    "demo",
+    "run",
+    "replay",
+    "fit",
+    "evaluate",
+    "streams",
+    "devices",
+    "firmware",
+    "doctor",
+    "profile",
+    "profile check",
+]
 
 
 def bci(*arguments, timeout=60, **options):

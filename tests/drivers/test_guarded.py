@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from bench import Bench, wait_for
+from bench import LIMITS, Bench, wait_for
 
 from drivers import dynamixel, feetech, fes, maestro, robotiq
 from drivers.machine import ACTIVE, DISARMED, FAULT, STOP
@@ -26,10 +26,11 @@ class Guarded(Bench):
         twin = self.start(driver.twin, *files)
         wait_for(lambda: ready.exists() or twin.poll() is not None)
         self.port = ready.read_text()
-        self.start_guardian(
-            driver=f"{driver.make.__module__}:DRIVER", baud=driver.declaration.baud, outputs=("go",),
-            maps=[{"intent": "go", "axis": axis, "gain": 1.0} for axis in self.axes], **driver.example,
-        )  # fmt: skip
+        section = {**driver.example, "port": self.port, "baud": driver.declaration.baud}
+        section["maps"] = [{"intent": "go", "axis": axis, "gain": 1.0} for axis in self.axes]
+        limits = {**LIMITS, "may_stall": ["grip", "hand"]}
+        device = {"name": name, "driver": f"{driver.make.__module__}:DRIVER", "section": section, "limits": limits}
+        self.start_guardian(outputs=("go",), devices=[device])
         return twin
 
     def arm(self):

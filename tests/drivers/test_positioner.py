@@ -415,10 +415,12 @@ def test_a_maestro_drops_its_pulses_when_the_host_dies():
     assert not any(servo.is_powered for servo in bench.twin.servos.values())
 
 
-def test_stimulation_needs_the_words_in_the_profile():
-    section = {"axes": fes.DRIVER.example["axes"], "options": {"ceiling_ma": 12.0}}
-    with pytest.raises(DeviceError, match="experimental"):
-        fes.DRIVER.build(section)
+@pytest.mark.parametrize("words", [{}, {"is_experimental": False}, {"is_experimental": "true"}, {"is_experimental": 1}])
+def test_stimulation_needs_the_words_in_the_profile(words):
+    speaker = fes.DRIVER.build({**fes.DRIVER.example, "options": {"ceiling_ma": 12.0, **words}})
+    for dialogue in (speaker.greet(), speaker.prepare(LEASE_S, [])):
+        with pytest.raises(DeviceError, match="experimental"):
+            next(dialogue)
 
 
 @pytest.mark.parametrize(
