@@ -14,7 +14,7 @@ from bci.errors import BciError
 
 app = typer.Typer(
     name="bci",
-    help="Decode movement intent from neural signals in real time, and move an assistive device with it.",
+    help="Decode movement intent in real time, and move an assistive device with it.",
     epilog="Research software, no medical device. A hardware emergency stop in the motor supply is required.",
     no_args_is_help=True,
     add_completion=False,
@@ -212,6 +212,24 @@ def firmware(
     from drivers.firmware import write_sketch
 
     typer.echo(f"Open {write_sketch(folder, axes.value)} with the Arduino IDE; docs/build-a-device.md goes on.")
+
+
+@app.command("driver-test")
+def driver_test(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[DRIVER]", help="Without one: which drivers there are.")
+    ] = None,
+    port: Annotated[str, typer.Option(help="Serial port of a real device, or 'twin'.")] = "twin",
+    profile: Annotated[str | None, typer.Option(help="Whose device section is used; default: the example.")] = None,
+    move: Annotated[bool, typer.Option("--move", help="Also move a real device: keep clear.")] = False,
+) -> None:
+    """Check that a device driver does what it promises."""
+    from bci.console.drivers import list_drivers, test_driver
+
+    if name is None:
+        list_drivers()
+    else:
+        raise typer.Exit(test_driver(name, port, profile, move))
 
 
 @app.command()

@@ -341,6 +341,24 @@ def _field(block: bytes, name: str) -> int:
     return unpack(block[TABLE[name][0] - FEEDBACK_START :], name)
 
 
+def scan() -> Dialogue[str]:
+    """Ask numbers 1 to 8 whether they are there; nothing is written.
+
+    Raises
+    ------
+    DeviceError
+        When nobody answers.
+    """
+    found = []
+    for servo in range(1, 9):
+        answer = yield Request(encode(Instruction(servo, PING)), 14, partial(read_replies, (servo,), 3), 5e-4)
+        if answer is not None:
+            found.append(str(servo))
+    if not found:
+        raise DeviceError("No Dynamixel servo answers.", "Check power and baud rate.")
+    return f"Dynamixel servos {', '.join(found)}"
+
+
 DRIVER = SpokenDriver(
     declaration=Declaration(
         name="dynamixel",

@@ -275,6 +275,20 @@ class Fes:
         return Request(wire, 16, partial(read_answer, command, self._number), WORK_S)
 
 
+def scan() -> Dialogue[str]:
+    """Ask for the serial number; nothing is stimulated.
+
+    Raises
+    ------
+    DeviceError
+        When nobody answers.
+    """
+    answer = yield Request(encode(Packet(GET_DEVICE_ID, 1)), 24, partial(read_answer, GET_DEVICE_ID, 1), WORK_S)
+    if answer is None:
+        raise DeviceError("No stimulator answers.", "Check cable and power.")
+    return f"ScienceMode 4 stimulator {answer.data[1:11].decode('ascii', 'replace')}"
+
+
 DRIVER = SpokenDriver(
     declaration=Declaration(
         name="fes",

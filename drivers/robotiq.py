@@ -210,6 +210,20 @@ def _replies(data: bytes) -> list[tuple[int, ...]]:
     return [answer] if answer is not None and not isinstance(answer, modbus.Refusal) else []
 
 
+def scan() -> Dialogue[str]:
+    """Ask unit 9 for its status; nothing is written.
+
+    Raises
+    ------
+    DeviceError
+        When nobody answers.
+    """
+    registers = yield modbus.read(UNIT, modbus.READ_INPUT, INPUTS, N_REGISTERS)
+    if registers is None or isinstance(registers, modbus.Refusal):
+        raise DeviceError("No Robotiq gripper answers.", "Check cable and supply.")
+    return f"Robotiq gripper, unit {UNIT}"
+
+
 DRIVER = SpokenDriver(
     declaration=Declaration(
         name="robotiq",

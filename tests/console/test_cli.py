@@ -21,6 +21,9 @@ COMMANDS = [
     "doctor",
     "profile",
     "profile check",
+    "device",
+    "device dry-run",
+    "device log",
 ]
 
 
