@@ -361,11 +361,19 @@ def test_dynamixels_own_watchdog_trips_when_the_host_falls_silent_while_driving(
     assert "bus watchdog has tripped" in " ".join(bench.host.report.faults)
 
 
-def test_limp_servos_lose_torque_when_disarmed_and_others_keep_it():
+@pytest.mark.parametrize("name", ["feetech", "dynamixel"])
+def test_limp_servos_lose_torque_when_disarmed_and_others_keep_it(name):
     for is_limp in (True, False):
-        bench = Bench("feetech", is_limp=is_limp).driving()
+        bench = Bench(name, is_limp=is_limp).driving()
         bench.host.disarm(bench.now_s)
-        assert bench.twin.read(1, "torque_enable") == (0 if is_limp else 1)
+        assert [bench.twin.read(servo, "torque_enable") for servo in bench.twin.servos] == [0 if is_limp else 1] * 3
+
+
+def test_a_feetech_servo_is_limited_before_it_has_power():
+    bench = Bench("feetech", torque_limit=0.25).prepared()
+    assert bench.twin.read(1, "torque_limit") == 250
+    assert bench.twin.read(1, "goal_velocity") == round(1.0 * 1956 / 3.0)
+    assert bench.twin.read(1, "torque_enable") == 0
 
 
 def test_a_gripper_holds_what_it_holds_through_stop_and_silence():
