@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -308,7 +309,7 @@ def test_servo_pulses_are_those_of_the_position_and_none_without_power(make_chip
     starts = [milliseconds(a, b) for a, b in zip(pulses[::2], pulses[2::2], strict=False)]
     assert widths_us[0] == pytest.approx(1000, abs=15)
     assert widths_us[-1] == pytest.approx(2000, abs=15)
-    assert all(after > before - 15 for before, after in zip(widths_us, widths_us[1:], strict=False))
+    assert all(after > before - 15 for before, after in pairwise(widths_us))
     assert starts[:10] == pytest.approx([20.0] * 10, abs=0.1)
     chip.do("stop")
     off = chip.wait("ENABLE", 0)
