@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 profile_app = typer.Typer(help="Check the profile of a participant.", no_args_is_help=True)
 app.add_typer(profile_app, name="profile")
+device_app = typer.Typer(help="Look at a device before anybody is moved by it.", no_args_is_help=True)
+app.add_typer(device_app, name="device")
 
 ProfilePath = Annotated[str, typer.Argument(metavar="PROFILE", help="A profile's path, or the name of a shipped one.")]
 RecordingPath = Annotated[Path, typer.Argument(metavar="FILE", help="A recording: .mat, .xdf or .edf.")]
@@ -226,6 +228,25 @@ def check_profile(file: ProfilePath) -> None:
     from bci.console.lists import print_profile
 
     print_profile(file)
+
+
+@device_app.command("dry-run")
+def dry_run_device(
+    profile: ProfilePath,
+    port: Annotated[str | None, typer.Option(help="Serial port, or 'twin'; default: the profile's.")] = None,
+) -> None:
+    """Say what would move, and how fast; nothing is armed, nothing moves."""
+    from bci.console.device import dry_run
+
+    dry_run(profile, port)
+
+
+@device_app.command("log")
+def check_log(file: Annotated[Path, typer.Argument(metavar="FILE", help="The guardian.jsonl of a session.")]) -> None:
+    """Check that no record of a fault log was altered, and show them."""
+    from bci.console.device import show_log
+
+    raise typer.Exit(show_log(file))
 
 
 def main() -> None:

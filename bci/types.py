@@ -90,7 +90,14 @@ class Intent:
     nis : float
         Normalised innovation squared over the number of features, 1 when the features are as the model expects.
     is_confident : bool
-        False while coasting over missing or implausible bins: the guardian then holds the device.
+        False after a second of missing or implausible bins: the guardian then holds the device.
+    click, hold : float
+        Probability, 0 to 1, that a click (or grasp) is meant now, and that standing still is; 0 where the profile
+        decodes no discrete intents. The velocity has been scaled by 1 - click - hold already.
+    gate : float
+        0 while the person rests, 1 while active, ramping between; the velocity has been scaled by it already.
+    n_clicks : int
+        Clicks detected since the decoder began: a rise by one is one click, so none is lost with a message.
     """
 
     index: int
@@ -98,6 +105,10 @@ class Intent:
     velocity: tuple[float, ...]
     nis: float
     is_confident: bool
+    click: float = 0.0
+    hold: float = 0.0
+    gate: float = 1.0
+    n_clicks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,12 @@ waiting, `drivers.exchange.converse` with waiting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from drivers.base import Check
+from drivers.joint import Joint
 
 T = TypeVar("T")
 
@@ -66,3 +69,37 @@ class Feedback:
 
 
 Dialogue: TypeAlias = Generator[Request | Pause, Any, T]
+
+
+class Speaker(Protocol):
+    """What is said to one device, as dialogues; it has no port and no clock."""
+
+    joints: tuple[Joint, ...]
+
+    def greet(self) -> Dialogue[str]:
+        """Who is there, in words; nothing is changed, nothing moves."""
+        ...
+
+    def prepare(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
+        """Without power: look, set limits, read them back, and append what was found; raise what must not be so."""
+        ...
+
+    def arm(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
+        """Give power, standing still; prove the watchdog where that needs power."""
+        ...
+
+    def drive(self, positions: Sequence[float]) -> Dialogue[Feedback]:
+        """One period: goals out, feedback in."""
+        ...
+
+    def watch(self) -> Dialogue[Feedback]:
+        """Feedback only."""
+        ...
+
+    def stand(self, positions: Sequence[float]) -> Request:
+        """End motion and keep power; `positions` is where the device was last seen."""
+        ...
+
+    def disarm(self, positions: Sequence[float]) -> Request:
+        """End motion and lead to the safe state."""
+        ...

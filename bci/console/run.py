@@ -36,7 +36,8 @@ def run_profile(
         with console.status(f"waiting for stream '{profile.stream.name}'"):
             session.start()
         with session:
-            watch = Watch(session, f"bci run {profile.name} → {port}", seconds, arms_itself=port in TWINS)
+            only_twins = all(where in TWINS for where in (port, *(device.port for device in profile.devices)))
+            watch = Watch(session, f"bci run {profile.name} → {port}", seconds, arms_itself=only_twins)
             try:
                 show(watch, console)
             finally:

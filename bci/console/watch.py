@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.live import Live
 
 from bci.console.keys import key_presses
-from bci.console.view import Snapshot, World, draw
+from bci.console.view import Snapshot, World, draw, shows_checks
 from bci.live.session import Session
 from bci.streams.latest import LatestSamples
 
@@ -120,6 +120,7 @@ class Watch:
             latency_p99_ms=float(p99_ms),
             data_age_ms=1e3 * (time.monotonic() - self._stamp_s),
             events=tuple(self._events),
+            checks=() if self.session.client is None else self.session.client.checks,
             keys=KEYS,
         )
 
@@ -204,4 +205,5 @@ def ends_on_sigterm() -> Iterator[None]:
 
 def _line(s: Snapshot) -> str:
     trials = f", {s.n_successes} of {s.n_trials} movements" if s.n_trials else ""
-    return f"{s.elapsed_s:5.0f} s  {s.device_state:<9} {s.phase}{trials}"
+    refused = [f"\n         refused: {c.subject}: {c.found}. {c.remedy}" for c in s.checks if not c.is_ok]
+    return f"{s.elapsed_s:5.0f} s  {s.device_state:<9} {s.phase}{trials}" + "".join(refused if shows_checks(s) else ())

@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--ready", type=Path, required=True, help="file that will hold the path of the terminal")
     parser.add_argument("--trace", type=Path, help="CSV of the pins' edges")
     parser.add_argument("--axes", default="arm", help="arm, hand or relay")
+    parser.add_argument("--device", type=Path, help="section of the profile; this device describes itself")
     arguments = parser.parse_args()
     try:
         words = command(arguments.axes, arguments.ready, arguments.trace)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from drivers.base import Axis
-from drivers.driver import build
 from drivers.feetech import (
     DRIVER,
     EVERYONE,
@@ -147,7 +146,7 @@ class FeetechBus:
 
 def make(section: dict[str, Any]) -> FeetechBus:
     """The twin of a device section."""
-    speaker = build(DRIVER, section or DRIVER.example)
+    speaker = DRIVER.build(section or DRIVER.example)
     return FeetechBus(speaker.joints, getattr(speaker, "series", "sts"))
 
 

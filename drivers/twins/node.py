@@ -255,6 +255,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ready", type=Path, required=True, help="file that will hold the path of the terminal")
     parser.add_argument("--trace", type=Path, help="CSV of the true positions")
+    parser.add_argument("--device", type=Path, help="section of the profile; this device describes itself")
     arguments = parser.parse_args()
     stop: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -7,7 +7,6 @@ from typing import Any
 
 from drivers import modbus
 from drivers.base import Axis
-from drivers.driver import build
 from drivers.joint import Joint
 from drivers.robotiq import (
     ACTIVATE,
@@ -183,7 +182,7 @@ def make(section: dict[str, Any]) -> Gripper:
     """The twin of a device section."""
     section = section or dict(DRIVER.example)
     stroke_mm = float((section.get("options") or {}).get("stroke_mm", 85.0))
-    return Gripper(build(DRIVER, section).joints[0], stroke_mm)
+    return Gripper(DRIVER.build(section).joints[0], stroke_mm)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.host import NodeHost
-from drivers.node import ACTIVE, ARMED, DISARMED, ESTOP, Hello, Message, Setpoint
+from drivers.node import ACTIVE, ARMED, DISARMED, ESTOP, Arm, Hello, Message, Ping, Setpoint, config_hash
 from drivers.transport import Port
 from drivers.twins.avr import command
 
@@ -106,7 +106,7 @@ class Chip:
             state = ask(host).state
             assert state != ESTOP
             if state == DISARMED:
-                host.arm(100)
+                host.send(Arm(100, config_hash(host.axes)))
             elif state in (ARMED, ACTIVE, 3):
                 drive(host)
             time.sleep(PERIOD_S / 2)
@@ -132,13 +132,12 @@ def ask(host: NodeHost, message: Message | None = None):
     """Send a message, or a ping, and return the status that acknowledges it; drops of a lossy line are asked again."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        seq = host.ping() if message is None else host.send(message)
-        seq = host._seq if seq is None else seq
+        ticket = host.send(message or Ping())
         again = time.monotonic() + 0.5
         while time.monotonic() < again:
-            for status in host.receive():
-                if status.last_seq == seq:
-                    return status
+            host.hear(time.monotonic())
+            if host.acknowledged >= ticket:
+                return host.status
             time.sleep(0.001)
     raise AssertionError("no answer")
 
