@@ -6,25 +6,24 @@ import contextlib
 import sys
 import time
 
-from node_chip import PERIOD_S, drive
+from wire_host import WireHost
 
 from bci.errors import DeviceError
-from drivers.host import NodeHost
-from drivers.node import ACTIVE, ARMED, DISARMED, HOLD
-from drivers.transport import Port
+from drivers.node import ACTIVE, DISARMED, Ping
 
-with Port(sys.argv[1], 115200) as port:
-    host = NodeHost(port)
-    was_active = False
-    while True:
-        host.receive()
-        state = DISARMED if host.status is None else host.status.state
-        was_active |= state == ACTIVE
-        with contextlib.suppress(DeviceError):  # a write that was frozen has timed out: this host goes on regardless
-            if state in (ARMED, ACTIVE, HOLD):
-                drive(host)
-            elif host.status is None or was_active:
-                host.ping()
-            else:
-                host.arm(100)
-        time.sleep(PERIOD_S)
+PERIOD_S = 0.02
+
+host = WireHost(sys.argv[1])
+was_active = False
+while True:
+    host.receive()
+    state = host.status.state
+    was_active |= state == ACTIVE
+    with contextlib.suppress(DeviceError):  # a write that was frozen has timed out: this host goes on regardless
+        if state != DISARMED:
+            host.drive()
+        elif was_active:
+            host.send(Ping())
+        else:
+            host.arm(100)
+    time.sleep(PERIOD_S)

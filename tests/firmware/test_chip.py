@@ -13,7 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from node_chip import FULL_SPEED, ask, drive, milliseconds
+from node_chip import milliseconds
+from wire_host import FULL_SPEED
 
 from drivers.node import (
     ACTIVE,
@@ -23,8 +24,6 @@ from drivers.node import (
     HOLD,
     Arm,
     Estop,
-    Hello,
-    HelloAck,
     Ping,
     Setpoint,
     config_hash,
@@ -60,14 +59,13 @@ def stop_time_ms(chip, since):
 def test_it_greets_describes_arms_moves_and_disarms_itself_a_second_after_the_last_set_point(chip):
     host = chip.greet()
     assert host.axes == AXES
-    ack = host._exchange(Hello(1), HelloAck)
-    assert (ack.watchdog_ms, ack.reset_cause) == (60, 0)
-    assert ask(host).state == DISARMED
+    assert (host.ack.watchdog_ms, host.ack.reset_cause) == (60, 0)
+    assert host.ask().state == DISARMED
     chip.moving(host)
     since = chip.mark()
     held = chip.wait("MOVING", 0, since)
     off = chip.wait("ENABLE", 0, since)
-    assert ask(host).state == DISARMED
+    assert host.ask().state == DISARMED
     assert "lease ran out" in fault_names(host.status.faults)
     assert milliseconds(held, off) == pytest.approx(1000 - 33, abs=35)  # held from the lease's end, which brakes first
 
@@ -113,18 +111,18 @@ def test_f3_thirty_set_points_held_for_600_ms_and_released_at_once_move_nothing(
     host = chip.greet()
     for _ in range(3):
         chip.moving(host)
-        tick_ms, n_bad = ask(host).tick_ms, host.status.n_bad
+        tick_ms, n_bad = host.ask().tick_ms, host.status.n_bad
         held = b""
         since = chip.mark()
         for _ in range(30):
-            host._seq += 1
-            held += encode(Setpoint(100, tick_ms, 0, (FULL_SPEED, 0, 0, 0)), host._seq, host._session)
+            host.seq += 1
+            held += encode(Setpoint(100, tick_ms, 0, (FULL_SPEED, 0, 0, 0)), host.seq, host.session)
         chip.wait("MOVING", 0, since)
         time.sleep(0.47)
         since = chip.mark()
         host.port.write(held)
         time.sleep(0.3)
-        status = ask(host)
+        status = host.ask()
         assert status.state in (HOLD, DISARMED)
         assert "late set-point" in fault_names(status.faults)
         assert status.n_bad >= n_bad + 29
@@ -139,15 +137,15 @@ def test_f11_power_off_and_on_forgets_the_session_so_that_no_old_frame_moves_any
     chip.wait("RESET", 0, since)
     since = chip.mark()
     for _ in range(20):
-        drive(host)
+        host.drive()
         host.arm(100)
         time.sleep(0.02)
     assert not [edge for edge in chip.look()[since:] if edge.pin in ("ENABLE", "MOVING")]
     assert len([edge for edge in chip.look()[since:] if (edge.pin, edge.level) == ("FRAME", 0)]) > 20
-    old = host._session
+    old = host.session
     host = chip.greet()
-    assert ask(host).state == DISARMED
-    assert host._session != old
+    assert host.ask().state == DISARMED
+    assert host.session != old
 
 
 def test_f12_a_program_that_hangs_is_reset_by_the_watchdog_and_says_so(chip):
@@ -161,21 +159,20 @@ def test_f12_a_program_that_hangs_is_reset_by_the_watchdog_and_says_so(chip):
         times_ms.append(milliseconds(chip.wait("HANG", 1, since), off))
         assert chip.wait("RESET", 0, since).cycle <= off.cycle
     host = chip.greet()
-    assert host._exchange(Hello(1), HelloAck).reset_cause == 1
-    assert ask(host).state == DISARMED
+    assert host.ack.reset_cause == 1
+    assert host.ask().state == DISARMED
     report("F12 program hangs", times_ms, BOUND_WATCHDOG_MS)
 
 
 def test_f14_noise_endless_streams_zeros_and_ones_are_not_accepted_and_the_next_frame_is(chip):
     host = chip.greet()
-    n_ok = ask(host).n_ok
+    n_ok, asked = host.ask().n_ok, host.seq
     for noise in (RANDOM.randbytes(4000), b"\x55" * 4000, bytes(2000), b"\xff" * 2000):
         host.port.write(noise + b"\0")
         time.sleep(len(noise) / 11520 + 0.1)
-    status = ask(host)
-    asked = host._seq
+    status = host.ask()
     assert status.state == DISARMED
-    assert status.n_ok <= n_ok + asked  # only what this host has said
+    assert status.n_ok <= n_ok + host.seq - asked  # only what this host has said
     assert not [edge for edge in chip.look() if edge.pin == "ENABLE"]
 
 
@@ -183,46 +180,46 @@ def test_f15_flipped_bits_are_never_accepted_and_a_few_do_not_interrupt(chip):
     host = chip.greet()
     n_flipped = 0
     for _ in range(100):
-        frame = bytearray(encode(Ping(), host._seq + 1000, host._session))
+        frame = bytearray(encode(Ping(), host.seq + 1000, host.session))
         for _ in range(RANDOM.choice((1, 2))):
             frame[RANDOM.randrange(len(frame) - 1)] ^= 1 << RANDOM.randrange(8)
-        if bytes(frame) != encode(Ping(), host._seq + 1000, host._session):
+        if bytes(frame) != encode(Ping(), host.seq + 1000, host.session):
             host.port.write(b"\0" + bytes(frame) + b"\0")
             n_flipped += 1
             time.sleep(0.003)
-    assert ask(host).last_seq == host._seq
+    assert host.ask().last_seq == host.seq
     assert host.status.n_bad >= n_flipped
     chip.moving(host)
     since = chip.mark()
     for i in range(100):
         host.receive()
-        drive(host)
+        host.drive()
         if i % 20 == 10:
             host.port.write(b"\3\1\4\0")
         time.sleep(0.02)
     assert not [edge for edge in chip.look()[since:] if edge.pin == "ENABLE"]
-    assert ask(host).state in (ACTIVE, HOLD)
+    assert host.ask().state in (ACTIVE, HOLD)
 
 
 def test_f16_repeated_reordered_and_replayed_frames_are_dropped_and_counted(chip):
     host = chip.greet()
     chip.moving(host, 0.01)
-    ask(host)
-    last = host._seq
-    frames = [encode(Setpoint(100, host.status.tick_ms, 0, (FULL_SPEED, 0, 0, 0)), last - ago, host._session)
+    host.ask()
+    last = host.seq
+    frames = [encode(Setpoint(100, host.status.tick_ms, 0, (FULL_SPEED, 0, 0, 0)), last - ago, host.session)
               for ago in (0, 1, 5)]  # fmt: skip
     n_bad = host.status.n_bad
     host.port.write(b"".join(frames))
-    assert ask(host).n_bad == n_bad + 3
+    assert host.ask().n_bad == n_bad + 3
     chip.wait("ENABLE", 0, chip.mark() - 1)
-    recorded = [encode(Arm(100, config_hash(AXES)), 1, host._session),
-                encode(Setpoint(100, host.status.tick_ms, 0, (FULL_SPEED, 0, 0, 0)), 2, host._session)]  # fmt: skip
+    recorded = [encode(Arm(100, config_hash(AXES)), 1, host.session),
+                encode(Setpoint(100, host.status.tick_ms, 0, (FULL_SPEED, 0, 0, 0)), 2, host.session)]  # fmt: skip
     host = chip.greet()
     since = chip.mark()
     for frame in recorded * 5:
         host.port.write(frame)
         time.sleep(0.01)
-    assert ask(host).state == DISARMED
+    assert host.ask().state == DISARMED
     assert not [edge for edge in chip.look()[since:] if edge.pin in ("ENABLE", "MOVING")]
 
 
@@ -230,19 +227,19 @@ def test_f17_half_a_frame_and_then_silence_is_held_by_the_lease_and_the_next_fra
     host = chip.greet()
     chip.moving(host)
     since = chip.mark()
-    host.port.write(encode(Setpoint(100, host.status.tick_ms, 0, (FULL_SPEED, 0, 0, 0)), 9, host._session)[:11])
+    host.port.write(encode(Setpoint(100, host.status.tick_ms, 0, (FULL_SPEED, 0, 0, 0)), 9, host.session)[:11])
     chip.wait("MOVING", 0, since)
     host.port.write(b"\0")
-    assert ask(host).state in (HOLD, DISARMED)
+    assert host.ask().state in (HOLD, DISARMED)
 
 
 def test_f18_a_value_outside_the_range_is_clamped_and_told(chip):
     host = chip.greet()
-    ask(host)
+    host.ask()
     host.arm(200)
-    status = ask(host)
+    status = host.ask()
     assert status.state == ARMED
-    status = ask(host, Setpoint(200, status.tick_ms, 0, (-32768, 0, 0, 0)))
+    status = host.ask(Setpoint(200, status.tick_ms, 0, (-32768, 0, 0, 0)))
     assert "set-point out of range" in fault_names(status.faults)
     assert all(velocity >= -FULL_SPEED for velocity in status.velocities)
 
@@ -260,15 +257,15 @@ def test_f19_a_stop_with_wrong_session_and_old_number_cuts_power_at_once_and_onl
         if trial == 0:
             host = chip.greet()
             host.arm(100)
-            drive(host)
-            assert ask(host).state == ESTOP
+            host.drive()
+            assert host.ask().state == ESTOP
             since = chip.mark()
             chip.do("power")
             chip.wait("RESET", 0, since)
             host = chip.greet()  # latched over power loss
-        assert ask(host).state == ESTOP
+        assert host.ask().state == ESTOP
         host.reset_stop()
-        assert ask(host).state == DISARMED
+        assert host.ask().state == DISARMED
     report("F19 software stop, from its first bit", times_ms, BOUND_STOP_MS)
 
 
@@ -281,14 +278,14 @@ def test_the_stop_button_cuts_power_and_a_reset_waits_for_its_release(chip):
         chip.do("stop")
         pressed = chip.wait("STOP", 1, since)
         times_ms.append(milliseconds(pressed, chip.wait("ENABLE", 0, since)))
-        ask(host)
+        assert "stop input" in fault_names(host.ask().faults)
         host.reset_stop()
-        assert ask(host).state == ESTOP
+        assert host.ask().state == ESTOP
         chip.do("release")
         chip.wait("STOP", 0, since)
         time.sleep(0.01)
         host.reset_stop()
-        assert ask(host).state == DISARMED
+        assert host.ask().state == DISARMED
     report("stop button", times_ms, BOUND_STOP_MS)
 
 
@@ -298,8 +295,8 @@ def test_servo_pulses_are_those_of_the_position_and_none_without_power(make_chip
     assert [axis.name for axis in host.axes] == ["hand"]
     assert not [edge for edge in chip.look() if edge.pin == "SERVO0"]
     deadline = time.monotonic() + 30
-    while (host.status is None or host.status.positions[0] < FULL_SPEED) and time.monotonic() < deadline:
-        if ask(host).state == DISARMED:
+    while host.status.positions[0] < FULL_SPEED and time.monotonic() < deadline:
+        if host.ask().state == DISARMED:
             host.arm(200)
         host.send(Setpoint(200, host.status.tick_ms, 0, (FULL_SPEED // 2,)))
         time.sleep(0.02)
@@ -324,14 +321,14 @@ def test_a_relay_opens_with_the_lease_and_stays_open(make_chip):
     for _ in range(200):
         if chip.level("ENABLE"):
             break
-        if ask(host).state == DISARMED:
+        if host.ask().state == DISARMED:
             host.arm(100)
         host.send(Setpoint(100, host.status.tick_ms, 0, (0,)))
         time.sleep(0.01)
     since = chip.mark() - 1
     off = chip.wait("ENABLE", 0, since)
     assert milliseconds(chip.last_before(off, "FRAME", 0), off) <= BOUND_LEASE_MS
-    status = ask(host)
+    status = host.ask()
     assert status.state == DISARMED
-    assert ask(host, Setpoint(100, status.tick_ms, 0, (0,))).state == DISARMED
+    assert host.ask(Setpoint(100, status.tick_ms, 0, (0,))).state == DISARMED
     assert not chip.level("ENABLE")
