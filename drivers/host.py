@@ -137,6 +137,7 @@ class NodeHost:
     def reset_stop(self, now_s: float) -> None:
         """Release the device's latched stop, with the challenge that it shows."""
         if self.status is not None:
+            self.phase = base.OFF  # until it has answered; what is still on its way speaks of before
             self._asked = self.send(node.ResetFault(self.status.challenge))
 
     def close(self) -> None:
