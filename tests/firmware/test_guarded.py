@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from bench import Bench, wait_for
+from bench import Bench
 from node_chip import milliseconds
 
 from drivers.machine import ACTIVE, CHECKING, DISARMED, STOP
