@@ -139,6 +139,7 @@ class NodeHost:
     def reset_stop(self, now_s: float) -> None:
         """Release the device's latched stop, with the challenge that it shows."""
         if self.status is not None:
+            self.phase = base.OFF  # until it has answered; what is still on its way speaks of before
             self._asked = self.send(node.ResetFault(self.status.challenge))
 
     def close(self) -> None:
@@ -275,6 +276,8 @@ def device_checks(host: NodeHost, status: Status, lease_s: float) -> list[Check]
     n_bytes = SETPOINT_BYTES + STATUS_BYTES + 6 * len(host.axes)
     share = n_bytes * 10 / (host.port.baud * PERIOD_S)
     state = node.STATE_NAMES[min(status.state, node.ESTOP)]
+    heat = "not measured" if status.temperature_c == node.NOT_MEASURED_C else f"{status.temperature_c} °C"
+    supply = f"{status.supply_mv / 1e3:.1f} V" if status.supply_mv else "not measured"
     outside = [
         axis.name
         for axis, position in zip(host.axes, host.report.positions if host.report else (), strict=True)
@@ -290,8 +293,8 @@ def device_checks(host: NodeHost, status: Status, lease_s: float) -> list[Check]
         _check("line", share <= WIRE_SHARE, f"{100 * share:.0f} % of {host.port.baud} baud", "Use a higher baud rate."),
         _check("place", not outside, "inside its bounds" if not outside else "outside: " + ", ".join(outside),
                "Move it inside by hand."),
-        _check("heat", status.temperature_c <= HOTTEST_C, f"{status.temperature_c} °C", "Let it cool down."),
-        _check("supply", not status.faults & node.SUPPLY, f"{status.supply_mv / 1e3:.1f} V", "Check the supply."),
+        _check("heat", status.temperature_c <= HOTTEST_C, heat, "Let it cool down."),
+        _check("supply", not status.faults & node.SUPPLY, supply, "Check the supply."),
     ]  # fmt: skip
 
 

@@ -33,6 +33,7 @@ CRC = struct.Struct("<I")
 DISARMED, ARMED, ACTIVE, HOLD, FAULT, ESTOP = range(6)
 STATE_NAMES = ("DISARMED", "ARMED", "ACTIVE", "HOLD", "FAULT", "ESTOP")
 VELOCITY_MODE = 0
+NOT_MEASURED_C = -128
 
 FAULT_NAMES = (
     "set-point out of range",

@@ -7,14 +7,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivers.host import NodeHost
-from drivers.node import ACTIVE, ARMED, DISARMED, ESTOP, Arm, Hello, Message, Ping, Setpoint, config_hash
-from drivers.transport import Port
+from wire_host import WireHost
+
+from drivers.node import DISARMED, ESTOP
 from drivers.twins.avr import command
 
 PATIENCE_S = 30.0
 CYCLES_PER_MS = 16_000
-FULL_SPEED = 32767
 PERIOD_S = 0.02
 
 
@@ -41,7 +40,7 @@ class Chip:
         self._file = self._path.open()
         self._rest = ""
         self.edges: list[Edge] = []
-        self.port: Port | None = None
+        self._host: WireHost | None = None
 
     def __enter__(self) -> Chip:
         return self
@@ -50,8 +49,8 @@ class Chip:
         self.close()
 
     def close(self) -> None:
-        if self.port is not None:
-            self.port.close()
+        if self._host is not None:
+            self._host.close()
         self._process.terminate()
         self._process.wait(10)
         self._process.stdin.close()
@@ -91,55 +90,31 @@ class Chip:
     def last_before(self, edge: Edge, pin: str, level: int) -> Edge:
         return next(e for e in reversed(self.edges[: self.edges.index(edge)]) if (e.pin, e.level) == (pin, level))
 
-    def greet(self) -> NodeHost:
-        if self.port is not None:
-            self.port.close()
-        self.port = Port(self.path, 115200)
-        return NodeHost(self.port)
+    def greet(self) -> WireHost:
+        """A new session; an older host loses its port."""
+        if self._host is not None:
+            self._host.close()
+        self._host = WireHost(self.path)
+        return self._host
 
-    def moving(self, host: NodeHost, seconds: float = 0.06) -> None:
+    def moving(self, host: WireHost, seconds: float = 0.06) -> None:
         """Arm, and move until the pin says so and for a while longer; a busy computer may need several attempts."""
         since = self.mark()
         deadline, end = time.monotonic() + PATIENCE_S, None
         while end is None or time.monotonic() < end:
             assert time.monotonic() < deadline, f"it does not move: {host.status}"
-            state = ask(host).state
+            state = host.ask().state
             assert state != ESTOP
             if state == DISARMED:
-                host.send(Arm(100, config_hash(host.axes)))
-            elif state in (ARMED, ACTIVE, 3):
-                drive(host)
+                host.arm(100)
+            else:
+                host.drive()
             time.sleep(PERIOD_S / 2)
             if end is None and any(e.pin == "MOVING" and e.level for e in self.look()[since:]):
                 end = time.monotonic() + seconds
             if end is not None and not self.level("MOVING"):
                 end = None
                 since = self.mark()
-
-
-def drive(host: NodeHost, **changes: int) -> None:
-    """One set-point that keeps clear of the workspace's ends: full speed, turning round well inside."""
-    at = host.status.positions if host.status else (0,)
-    was = host.status.velocities if host.status else (0,)
-    values = tuple(
-        0 if i > 1 else (-FULL_SPEED if p > 14000 + 3000 * i or (v < 0 and p > -14000 - 3000 * i) else FULL_SPEED)
-        for i, (p, v) in enumerate(zip(at, was, strict=True))
-    )
-    host.send(Setpoint(changes.get("ttl_ms", 100), host.status.tick_ms if host.status else 0, 0, values))
-
-
-def ask(host: NodeHost, message: Message | None = None):
-    """Send a message, or a ping, and return the status that acknowledges it; drops of a lossy line are asked again."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        ticket = host.send(message or Ping())
-        again = time.monotonic() + 0.5
-        while time.monotonic() < again:
-            host.hear(time.monotonic())
-            if host.acknowledged >= ticket:
-                return host.status
-            time.sleep(0.001)
-    raise AssertionError("no answer")
 
 
 def milliseconds(start: Edge, end: Edge) -> float:
@@ -151,6 +126,3 @@ def _wait(condition) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.002)
-
-
-__all__ = ["Chip", "Edge", "Hello", "ask", "drive", "milliseconds"]

@@ -195,10 +195,14 @@ def test_the_stop_button_stops_latches_and_must_be_released_before_the_reset():
     device.see(is_stop_open=True)
     host.wait(1)
     assert (device.state, device.is_powered, device.is_moving, device.is_latched) == (ESTOP, 0, 0, 1)
-    host.status()
+    assert "stop input" in fault_names(host.status().faults)
     assert host.say(ResetFault(host.challenge))[0].message.state == ESTOP
+    host.say(Hello(2), session=0)
+    host.seq = 0
+    assert "stop input" in fault_names(host.status().faults)
     device.see()
     host.wait(1)
+    assert fault_names(host.status().faults) == ()
     assert host.say(ResetFault(host.challenge))[0].message.state == DISARMED
     assert not device.is_latched
 

@@ -3,7 +3,7 @@
    PD0 RX, PD1 TX   115200 baud
    PD2 STOP         stop button to ground, normally closed; the pin's own pull-up reads a broken wire as a stop
    PB0 ENABLE       power stage on; needs an external pull-down of 10 kilohm
-   PB1 MOVING       some axis has speed
+   PB5 MOVING       some axis has speed: the board's own light
    PD4 to PD7       pulses of hobby servos, axes 0 to 3
 */
 #include <avr/interrupt.h>
@@ -80,7 +80,7 @@ ISR(TIMER1_COMPA_vect)
 static void start(void)
 {
     PORTD = _BV(PD2);
-    DDRB = _BV(PB0) | _BV(PB1);
+    DDRB = _BV(PB0) | _BV(PB5);
     DDRD = _BV(PD4) | _BV(PD5) | _BV(PD6) | _BV(PD7);
 
     TCCR0A = _BV(WGM01); /* 16 MHz / 64 / 250: a millisecond */
@@ -91,8 +91,8 @@ static void start(void)
     TCCR1B = _BV(CS11); /* 16 MHz / 8: half a microsecond */
     TIMSK1 = _BV(OCIE1A);
 
+    UCSR0A = _BV(U2X0); /* before the divider: the emulator takes the speed from both when the divider is written */
     UBRR0 = 16; /* 115200 at double speed, 2.1 % fast: what the bootloader uses too */
-    UCSR0A = _BV(U2X0);
     UCSR0C = _BV(UCSZ01) | _BV(UCSZ00);
     UCSR0B = _BV(RXEN0) | _BV(TXEN0) | _BV(RXCIE0);
 }
@@ -112,8 +112,8 @@ static void set_pins(void)
     if (node.outputs.is_powered)
         pins |= _BV(PB0);
     if (node.outputs.is_moving)
-        pins |= _BV(PB1);
-    PORTB = (uint8_t)((PORTB & ~(_BV(PB0) | _BV(PB1))) | pins);
+        pins |= _BV(PB5);
+    PORTB = (uint8_t)((PORTB & ~(_BV(PB0) | _BV(PB5))) | pins);
     if (!node.outputs.is_powered) /* no new pulse begins; one that has begun is not cut short into another position */
         for (uint8_t i = 0; i < N_PULSES; i++)
             ATOMIC_BLOCK(ATOMIC_RESTORESTATE) pulse_us[i] = 0;

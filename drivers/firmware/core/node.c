@@ -79,8 +79,12 @@ void node_init(struct node *node, const struct node_board *board, uint32_t seed,
 
 static void watch(struct node *node)
 {
-    if (node->inputs.is_stop_open && node->state != NODE_ESTOP)
-        latch(node, NODE_ESTOP);
+    node->faults &= (uint16_t)~NODE_FAULT_STOP_INPUT;
+    if (node->inputs.is_stop_open) {
+        node->faults |= NODE_FAULT_STOP_INPUT;
+        if (node->state != NODE_ESTOP)
+            latch(node, NODE_ESTOP);
+    }
     if (node->inputs.faults) {
         node->faults |= node->inputs.faults;
         if (node->state != NODE_ESTOP && node->state != NODE_FAULT)
@@ -161,7 +165,7 @@ static void greet(struct node *node, uint32_t nonce)
     if (node->state != NODE_ESTOP && node->state != NODE_FAULT)
         enter(node, NODE_DISARMED);
     if (node->state != NODE_FAULT)
-        node->faults = 0;
+        node->faults &= NODE_FAULT_STOP_INPUT;
     node->session = draw(node, nonce) | 1;
     node->last_seq = 0;
     node->answer_nonce = nonce;

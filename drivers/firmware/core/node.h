@@ -41,7 +41,8 @@ enum node_fault {
     NODE_FAULT_TEMPERATURE = 1 << 5,
     NODE_FAULT_SUPPLY = 1 << 6,
     NODE_FAULT_WATCHDOG = 1 << 7,
-    NODE_FAULT_CONFIG = 1 << 8
+    NODE_FAULT_CONFIG = 1 << 8,
+    NODE_FAULT_STOP_INPUT = 1 << 9 /* not remembered: open now */
 };
 
 enum node_reset { NODE_RESET_POWER_ON, NODE_RESET_WATCHDOG, NODE_RESET_BROWN_OUT, NODE_RESET_EXTERNAL };

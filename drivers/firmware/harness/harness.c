@@ -60,7 +60,7 @@ struct pin {
     int level;
 };
 static struct pin pins[] = {
-    {"ENABLE", DDRB_AT, PORTB_AT, 0, 0}, {"MOVING", DDRB_AT, PORTB_AT, 1, 0}, {"SERVO0", DDRD_AT, PORTD_AT, 4, 0},
+    {"ENABLE", DDRB_AT, PORTB_AT, 0, 0}, {"MOVING", DDRB_AT, PORTB_AT, 5, 0}, {"SERVO0", DDRD_AT, PORTD_AT, 4, 0},
     {"SERVO1", DDRD_AT, PORTD_AT, 5, 0}, {"SERVO2", DDRD_AT, PORTD_AT, 6, 0}, {"SERVO3", DDRD_AT, PORTD_AT, 7, 0},
 };
 

@@ -9,11 +9,13 @@
 const int STOP_PIN = 2;    // stop button to ground, normally closed: open is stop, and so is a broken wire
 const int ENABLE_PIN = 8;  // power stage or gate of the MOSFET; with 10 kilohm to ground
 const int MOVING_PIN = LED_BUILTIN;
-const int SERVO_PINS[] = {9, 10, 11, 12};  // as many as there are axes with pulses
-const int SUPPLY_PIN = -1;                 // analogue, behind a divider: watches the motors' supply
+const int SERVO_PINS[] = {4, 5, 6, 7};  // as many as there are axes with pulses
+const int SUPPLY_PIN = -1;              // analogue, behind a divider: watches the motors' supply
 const float SUPPLY_MV_PER_COUNT = 14.66;   // 5 V / 1023 x 3, for a divider of 20 and 10 kilohm
 const unsigned SUPPLY_LEAST_MV = 4500, SUPPLY_MOST_MV = 6500;
+#ifndef USE_SERVO
 #define USE_SERVO 1  // 0 where no hobby servo is connected
+#endif
 
 #if USE_SERVO
 #include <Servo.h>
