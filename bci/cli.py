@@ -15,7 +15,7 @@ from bci.errors import BciError
 app = typer.Typer(
     name="bci",
     help="Decode movement intent in real time, and move an assistive device with it.",
-    epilog="Research software, no medical device. A hardware emergency stop in the motor supply is required.",
+    epilog="Research software, no medical device. Wire a hardware emergency stop.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -203,17 +203,6 @@ def devices() -> None:
     list_devices()
 
 
-@app.command()
-def firmware(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the sketch is put.")],
-    axes: Annotated[FirmwareAxes, typer.Option(help="What the board moves.")] = FirmwareAxes.HAND,
-) -> None:
-    """Write the firmware of a device of your own as an Arduino sketch."""
-    from drivers.firmware import write_sketch
-
-    typer.echo(f"Open {write_sketch(folder, axes.value)} with the Arduino IDE; docs/build-a-device.md goes on.")
-
-
 @app.command("driver-test")
 def driver_test(
     name: Annotated[
@@ -257,6 +246,17 @@ def dry_run_device(
     from bci.console.device import dry_run
 
     dry_run(profile, port)
+
+
+@device_app.command("firmware")
+def write_firmware(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the sketch is put.")],
+    axes: Annotated[FirmwareAxes, typer.Option(help="What the board moves.")] = FirmwareAxes.HAND,
+) -> None:
+    """Write the firmware of a device of your own as a sketch."""
+    from drivers.firmware import write_sketch
+
+    typer.echo(f"Open {write_sketch(folder, axes.value)} with the Arduino IDE; docs/build-a-device.md goes on.")
 
 
 @device_app.command("log")

@@ -36,7 +36,7 @@ def test_driver(name: str, port: str, profile: str | None, may_move: bool) -> in
         table.add_column(width=24, overflow="fold")
         table.add_column(width=9)
         table.add_column(overflow="fold")
-        table.add_row(result.trial, Text(result.verdict, style=STYLES[result.verdict]), result.found)
+        table.add_row(result.trial, Text(result.verdict, style=STYLES[result.verdict]), Text(result.found))
         console.print(table)
     words = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
     console.print(Text(words, style=STYLES["failed" if counts["failed"] else "passed"]))
@@ -54,7 +54,7 @@ def list_drivers() -> None:
         except DeviceError as error:
             table.add_row(entry.name, "", "", error.problem)
             continue
-        table.add_row(entry.name, d.safe_state, f"{d.lease_max_ms} ms", d.watchdog)
+        table.add_row(entry.name, d.safe_state, f"{d.lease_max_ms} ms", Text(d.watchdog))
     Console().print(table)
 
 
