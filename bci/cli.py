@@ -14,8 +14,8 @@ from bci.errors import BciError
 
 app = typer.Typer(
     name="bci",
-    help="Decode movement intent from neural signals in real time, and move an assistive device with it.",
-    epilog="Research software, no medical device. A hardware emergency stop in the motor supply is required.",
+    help="Decode movement intent in real time, and move an assistive device with it.",
+    epilog="Research software, no medical device. Wire a hardware emergency stop.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,6 +25,8 @@ profile_app = typer.Typer(help="Check the profile of a participant.", no_args_is
 app.add_typer(profile_app, name="profile")
 simulate_app = typer.Typer(help="A participant or an amplifier that is not there, as LSL peers.", no_args_is_help=True)
 app.add_typer(simulate_app, name="simulate")
+device_app = typer.Typer(help="Look at a device before anybody is moved by it.", no_args_is_help=True)
+app.add_typer(device_app, name="device")
 
 ProfilePath = Annotated[str, typer.Argument(metavar="PROFILE", help="A profile's path, or the name of a shipped one.")]
 RecordingPath = Annotated[Path, typer.Argument(metavar="FILE", help="A recording: .mat, .xdf or .edf.")]
@@ -51,6 +53,21 @@ class Encoder(StrEnum):
     EMG = "emg"
 
 
+class DemoDevice(StrEnum):
+    """What the demo drives."""
+
+    NODE = "node"
+    NODE_AVR = "node-avr"
+
+
+class FirmwareAxes(StrEnum):
+    """Tables of axes that come with the firmware."""
+
+    HAND = "hand"
+    ARM = "arm"
+    RELAY = "relay"
+
+
 def _version(is_wanted: bool) -> None:
     if is_wanted:
         typer.echo(f"bci {__version__}")
@@ -72,11 +89,14 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of the simulated participant and the task.")] = 1,
     sessions: SessionsOption = Path("sessions"),
     display: Annotated[bool, typer.Option("--display", help="Also serve the participant's page.")] = False,
+    device: Annotated[
+        DemoDevice, typer.Option(help="The arm in software, or the firmware on an emulated chip.")
+    ] = DemoDevice.NODE,
 ) -> None:
     """Pick up a cup with a simulated participant: the whole path."""
     from bci.console.demo import run_demo
 
-    raise typer.Exit(run_demo(seconds, seed, sessions, display))
+    raise typer.Exit(run_demo(seconds, seed, sessions, display, device.value))
 
 
 @app.command()
@@ -195,6 +215,24 @@ def devices() -> None:
     list_devices()
 
 
+@app.command("driver-test")
+def driver_test(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[DRIVER]", help="Without one: which drivers there are.")
+    ] = None,
+    port: Annotated[str, typer.Option(help="Serial port of a real device, or 'twin'.")] = "twin",
+    profile: Annotated[str | None, typer.Option(help="Whose device section is used; default: the example.")] = None,
+    move: Annotated[bool, typer.Option("--move", help="Also move a real device: keep clear.")] = False,
+) -> None:
+    """Check that a device driver does what it promises."""
+    from bci.console.drivers import list_drivers, test_driver
+
+    if name is None:
+        list_drivers()
+    else:
+        raise typer.Exit(test_driver(name, port, profile, move))
+
+
 @app.command()
 def doctor(sessions: SessionsOption = Path("sessions")) -> None:
     """Check this machine for a session, with remedies."""
@@ -242,6 +280,36 @@ def simulate_amplifier(
     from bci.console.simulate import simulate_amplifier as simulate
 
     simulate(profile, None if encoder is None else encoder.value, clarity, drift, mains, seed, seconds, network)
+
+
+@device_app.command("dry-run")
+def dry_run_device(
+    profile: ProfilePath,
+    port: Annotated[str | None, typer.Option(help="Serial port, or 'twin'; default: the profile's.")] = None,
+) -> None:
+    """Say what would move, and how fast; nothing is armed, nothing moves."""
+    from bci.console.device import dry_run
+
+    dry_run(profile, port)
+
+
+@device_app.command("firmware")
+def write_firmware(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the sketch is put.")],
+    axes: Annotated[FirmwareAxes, typer.Option(help="What the board moves.")] = FirmwareAxes.HAND,
+) -> None:
+    """Write the firmware of a device of your own as a sketch."""
+    from drivers.firmware import write_sketch
+
+    typer.echo(f"Open {write_sketch(folder, axes.value)} with the Arduino IDE; docs/build-a-device.md goes on.")
+
+
+@device_app.command("log")
+def check_log(file: Annotated[Path, typer.Argument(metavar="FILE", help="The guardian.jsonl of a session.")]) -> None:
+    """Check that no record of a fault log was altered, and show them."""
+    from bci.console.device import show_log
+
+    raise typer.Exit(show_log(file))
 
 
 def main() -> None:

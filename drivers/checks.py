@@ -1,49 +1,63 @@
-"""What must be true before a device gets power; every failure in words, with its measured value."""
+"""What must be true of intents, settings and the log before a device gets power; its own checks are its driver's."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
-from drivers import node
-from drivers.host import NodeHost
+from drivers.base import Check
 from drivers.machine import Machine
+from drivers.settings import Config, is_unchanged
 
-MOST_SILENCE_S = 0.15  # of a device, before power and while powered
 LEAST_INTENTS_HZ = 5.0
+RATE_TOLERANCE = 0.2
+LEAST_FREE_MB = 100.0
 
 
-def failures_before_power(host: NodeHost, machine: Machine, log_folder: Path, now_s: float) -> list[str]:
-    """Check the device, the exchange with it, the intents and the log.
+def common_checks(config: Config, machine: Machine, now_s: float) -> list[Check]:
+    """Check the intents, the settings and the log.
 
     Parameters
     ----------
-    host : NodeHost
-        After some exchanges, whose times are judged against the lease.
+    config : Config
+        As read at the start.
     machine : Machine
-        Knows the lease and the rate of good intents.
-    log_folder : Path
-        Where the fault log is written.
+        Knows the good and bad intents of the last two seconds.
     now_s : float
         The time.
-
-    Returns
-    -------
-    list of str
-        Empty when the device may have power.
     """
-    status, lease_s = host.status, machine.rules.lease_s
-    if status is None or now_s - host.status_s > MOST_SILENCE_S or not host.rtt_s:
-        return ["the device does not answer"]
-    failures = []
-    slowest_s = max(host.rtt_s)
-    if not slowest_s < lease_s / 3:
-        failures.append(f"its answers take {1e3 * slowest_s:.0f} ms, more than a third of the lease")
-    if status.state != node.DISARMED:
-        failures.append(f"the device is {node.STATE_NAMES[min(status.state, 5)]}, not DISARMED")
+    is_same = is_unchanged(config)
+    return [
+        _intents(config.intents_hz, machine, now_s),
+        make_check("settings", is_same, config.digest[:12] if is_same else "the file was changed since the start",
+                   "Restart the session: nothing is taken over while it runs."),
+        _log(config.log_path.parent),
+    ]  # fmt: skip
+
+
+def make_check(subject: str, is_ok: bool, found: str, remedy: str) -> Check:
+    """One check; the remedy is told only where it is needed."""
+    return Check(subject, is_ok, found, "" if is_ok else remedy)
+
+
+def _intents(nominal_hz: float, machine: Machine, now_s: float) -> Check:
     rate_hz = machine.intent_rate_hz(now_s)
-    if not rate_hz >= LEAST_INTENTS_HZ:
-        failures.append(f"intents come at {rate_hz:.0f} Hz, at least {LEAST_INTENTS_HZ:g} are needed")
-    if not os.access(log_folder, os.W_OK):
-        failures.append("the fault log cannot be written")
-    return failures
+    found, is_ok = f"{rate_hz:.0f} Hz, at least {LEAST_INTENTS_HZ:g} are needed", rate_hz >= LEAST_INTENTS_HZ
+    if nominal_hz > 0.0:
+        found = f"{rate_hz:.0f} Hz over 2 s, {nominal_hz:g} expected"
+        is_ok = abs(rate_hz - nominal_hz) <= RATE_TOLERANCE * nominal_hz
+    if machine.n_bad_lately(now_s):
+        found, is_ok = f"{found}; {machine.n_bad_lately(now_s)} bad: {machine.last_complaint}", False
+    return make_check("intents", is_ok, found, "Start the decoder; look at the signals.")
+
+
+def _log(folder: Path) -> Check:
+    remedy = "Free the disk, or choose another folder with --sessions."
+    try:
+        free_mb = shutil.disk_usage(folder).free / 1e6
+    except OSError as error:
+        return make_check("fault log", False, f"{folder}: {error.strerror}", remedy)
+    if not os.access(folder, os.W_OK):
+        return make_check("fault log", False, f"{folder} cannot be written", remedy)
+    return make_check("fault log", free_mb >= LEAST_FREE_MB, f"{free_mb:.0f} MB free", remedy)

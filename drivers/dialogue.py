@@ -6,9 +6,12 @@ came in time; or yields a `Pause`, during which nobody speaks. Who owns the port
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from drivers.base import Check
+from drivers.joint import Joint
 
 T = TypeVar("T")
 
@@ -65,3 +68,46 @@ class Feedback:
 
 
 Dialogue: TypeAlias = Generator[Request | Pause, Any, T]
+
+
+class Speaker(Protocol):
+    """What is said to one device, as dialogues; it has no port and no clock."""
+
+    joints: tuple[Joint, ...]
+
+    def greet(self) -> Dialogue[str]:
+        """Who is there, in words; nothing is changed, nothing moves."""
+        ...
+
+    def prepare(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
+        """Without power: look, set limits, read them back, and append what was found; raise what must not be so."""
+        ...
+
+    def arm(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
+        """Give power, standing still; prove the watchdog where that needs power."""
+        ...
+
+    def drive(self, positions: Sequence[float]) -> Dialogue[Feedback]:
+        """One period: goals out, feedback in."""
+        ...
+
+    def watch(self) -> Dialogue[Feedback]:
+        """Feedback only."""
+        ...
+
+    def stand(self, positions: Sequence[float]) -> Request:
+        """End motion and keep power; `positions` is where the device was last seen."""
+        ...
+
+    def disarm(self, positions: Sequence[float]) -> Request:
+        """End motion and lead to the safe state."""
+        ...
+
+
+def ask(request: Request, n_tries: int = 3) -> Dialogue[Any]:
+    """Ask what may be asked again without harm; None when every answer failed to come."""
+    for _ in range(n_tries):
+        answer = yield request
+        if answer is not None:
+            return answer
+    return None

@@ -1,7 +1,4 @@
-"""What a driver is made of, and how one is built from the device section of a profile.
-
-A package adds a driver by an entry point in the group ``bci.devices`` that names a `Driver`.
-"""
+"""A driver made of dialogues: how it is built from the device section of a profile, and opened."""
 
 from __future__ import annotations
 
@@ -9,44 +6,17 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from bci.errors import DeviceError
-from drivers.base import Axis, Declaration
-from drivers.dialogue import Dialogue, Feedback
+from drivers.base import Axis, Declaration, Host
+from drivers.dialogue import Feedback, Speaker
+from drivers.exchange import converse
 from drivers.joint import Joint
+from drivers.positioner import Positioner
+from drivers.transport import Port
 
 AXIS_FIELDS = ("lower", "upper", "max_speed", "max_acceleration", "raw_lower", "raw_upper")
-
-
-class Speaker(Protocol):
-    """What is said to one device, as dialogues; it has no port and no clock."""
-
-    joints: tuple[Joint, ...]
-
-    def greet(self) -> Dialogue[str]:
-        """Who is there, in words; nothing is changed, nothing moves."""
-        ...
-
-    def arm(self, lease_s: float) -> Dialogue[str]:
-        """Check, set limits and read them back, prove the watchdog; then power, standing still. Words on what holds."""
-        ...
-
-    def drive(self, positions: Sequence[float]) -> Dialogue[Feedback]:
-        """One period: goals out, feedback in."""
-        ...
-
-    def watch(self) -> Dialogue[Feedback]:
-        """Feedback only."""
-        ...
-
-    def stop(self, positions: Sequence[float]) -> bytes:
-        """Bytes that stop at once; `positions` is where the device was last seen."""
-        ...
-
-    def disarm(self, positions: Sequence[float]) -> bytes:
-        """Bytes that lead to the safe state."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +42,8 @@ class Codec:
 
 
 @dataclass(frozen=True, slots=True)
-class Driver:
-    """Everything about one kind of device.
+class SpokenDriver:
+    """A kind of device that is reached by dialogues over a serial port: satisfies `drivers.base.Driver`.
 
     Attributes
     ----------
@@ -87,6 +57,8 @@ class Driver:
         Both ways of the wire.
     example : mapping
         A device section with axes and options, for tests and for the twin.
+    n_misses : int
+        Periods without an answer that are borne while powered.
     """
 
     declaration: Declaration
@@ -94,25 +66,49 @@ class Driver:
     twin: str
     codecs: tuple[Codec, ...]
     example: Mapping[str, Any]
+    n_misses: int = 3
 
+    def build(self, section: Mapping[str, Any]) -> Speaker:
+        """Make the speaker of a device from its section of the profile.
 
-def build(driver: Driver, section: Mapping[str, Any]) -> Speaker:
-    """Make the speaker of a device from its section of the profile.
+        Raises
+        ------
+        DeviceError
+            When axes are missing or contradict themselves, or an option is unknown or wrong.
+        """
+        options = dict(section.get("options") or {})
+        known = [name for name in inspect.signature(self.make).parameters if name != "joints"]
+        unknown = sorted(set(options) - set(known))
+        if unknown:
+            raise DeviceError(
+                f"Driver '{self.declaration.name}' has no option {', '.join(unknown)}; it has {', '.join(known)}.",
+                "Correct device.options in the profile.",
+            )
+        try:
+            return self.make(read_joints(section.get("axes") or ()), **options)
+        except (TypeError, ValueError) as error:
+            raise DeviceError(
+                f"Driver '{self.declaration.name}' does not take its axes and options: {error}.",
+                "Correct device.axes and device.options in the profile.",
+            ) from error
 
-    Raises
-    ------
-    DeviceError
-        When axes are missing or contradict themselves, or an option is unknown.
-    """
-    options = dict(section.get("options") or {})
-    known = [name for name in inspect.signature(driver.make).parameters if name != "joints"]
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise DeviceError(
-            f"Driver '{driver.declaration.name}' has no option {', '.join(unknown)}; it has {', '.join(known)}.",
-            "Correct device.options in the profile.",
-        )
-    return driver.make(read_joints(section.get("axes") or ()), **options)
+    def open(self, section: Mapping[str, Any]) -> Host:
+        """Open the port and greet the device.
+
+        Raises
+        ------
+        DeviceError
+            When the port or the device is not there, or the section does not fit it.
+        """
+        speaker = self.build(section)
+        baud = int(section.get("baud") or self.declaration.baud)
+        port = Port(str(section["port"]), baud)
+        try:
+            words = converse(port, baud, speaker.greet())
+        except DeviceError:
+            port.close()
+            raise
+        return Positioner(port, baud, speaker, self.declaration, words, self.n_misses)
 
 
 def read_joints(entries: Sequence[Mapping[str, Any]]) -> tuple[Joint, ...]:

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from bci.errors import DeviceError
-from drivers.base import Declaration
+from drivers.base import Check, Declaration
 from drivers.bus import EVERYONE, Instruction, Reply, replies_of
-from drivers.dialogue import Dialogue, Feedback, Pause, Request
-from drivers.driver import Codec, Driver, axis_entry, check_place
+from drivers.dialogue import Dialogue, Feedback, Pause, Request, ask
+from drivers.driver import Codec, SpokenDriver, axis_entry, check_place
 from drivers.joint import Joint, check_range, clamp
 
 HEADER = b"\xff\xff\xfd\x00"
@@ -182,6 +182,8 @@ class Dynamixel:
         self.joints = tuple(joints)
         self.goal_current = goal_current
         self.is_limp = is_limp
+        self._watchdog = 0
+        self._is_guarded = False
         self.servos = [joint.address for joint in self.joints]
 
     def greet(self) -> Dialogue[str]:
@@ -192,23 +194,27 @@ class Dynamixel:
             models.append(f"{servo}: model {model}, firmware {(yield from self._get(servo, 'firmware'))}")
         return "dynamixel 2.0, servos " + "; ".join(models)
 
-    def arm(self, lease_s: float) -> Dialogue[str]:
-        """Check, limit, hold, power; then arm the watchdogs, read them back, and prove them by silence."""
-        steps = round(clamp(lease_s / WATCHDOG_STEP_S, 1, 127))
+    def prepare(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
+        """Check mode, hardware, limits and place; write the profiles of speed and acceleration and read them back."""
         for joint in self.joints:
             yield from self._check(joint)
-            yield from self._set(joint.address, "bus_watchdog", 0)
-            for name, value in self._limits(joint).items():
+            limits = {"bus_watchdog": 0} | self._limits(joint)
+            for name, value in limits.items():
                 yield from self._set(joint.address, name, value)
-        place = yield from self.watch()
-        check_place(self.joints, place)
-        goals = self._goals(place.positions)
-        for servo in self.servos:  # hold where it is, before there is power
+            words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in limits.items())
+            checks.append(Check(f"servo {joint.address}", True, f"read back: {words}"))
+        check_place(self.joints, (yield from self.watch()))
+
+    def arm(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
+        """Hold, power; arm the watchdogs, read them back, and prove by silence that they trip."""
+        self._watchdog = round(clamp(lease_s / WATCHDOG_STEP_S, 1, 127))
+        goals = self._goals((yield from self.watch()).positions)
+        for servo in self.servos:  # the goal is where it stands, before there is power
             yield from self._set(servo, "goal_position", goals[servo])
-        for name, value in (("torque_enable", 1), ("bus_watchdog", steps)):
+        for name, value in (("torque_enable", 1), ("bus_watchdog", self._watchdog)):
             for servo in self.servos:
                 yield from self._set(servo, name, value)
-        yield Pause((steps + 2) * WATCHDOG_STEP_S)
+        yield Pause((self._watchdog + 2) * WATCHDOG_STEP_S)
         for servo in self.servos:
             found = yield from self._get(servo, "bus_watchdog")
             if found != TRIPPED:
@@ -216,28 +222,33 @@ class Dynamixel:
                     f"The bus watchdog of servo {servo} did not trip in silence: it reads {found}.",
                     "Update its firmware (38 or later).",
                 )
-        for name, value in (("bus_watchdog", 0), ("bus_watchdog", steps)):
-            for servo in self.servos:
-                yield from self._set(servo, name, value)
-        return f"bus watchdog of {steps * 20} ms armed, read back, and tripped in silence"
+        for servo in self.servos:
+            yield from self._set(servo, "bus_watchdog", 0)
+        self._is_guarded = False
+        checks.append(Check("watchdog", True, f"{20 * self._watchdog} ms, read back, tripped in silence"))
 
     def drive(self, positions: Sequence[float]) -> Dialogue[Feedback]:
-        """Give goals, and read back where each servo is."""
-        return (yield from self._read(sync_write("goal_position", self._goals(positions))))
+        """Give goals, and read back where each servo is; the first one switches the watchdogs on."""
+        wire = sync_write("goal_position", self._goals(positions))
+        if not self._is_guarded:
+            wire = sync_write("bus_watchdog", dict.fromkeys(self.servos, self._watchdog)) + wire
+            self._is_guarded = True
+        return (yield from self._read(wire))
 
     def watch(self) -> Dialogue[Feedback]:
         """Read without writing; this too feeds a watchdog."""
         return (yield from self._read(b""))
 
-    def stop(self, positions: Sequence[float]) -> bytes:
-        """Hold where it is; torque stays, or the arm would fall."""
-        return sync_write("goal_position", self._goals(positions))
-
-    def disarm(self, positions: Sequence[float]) -> bytes:
-        """Watchdogs off, then hold where it is, or torque off, as the profile wants."""
+    def stand(self, positions: Sequence[float]) -> Request:
+        """Hold where it was seen, with torque, or the arm would fall; then nothing moves that a watchdog must end."""
+        self._is_guarded = False
         quiet = sync_write("bus_watchdog", dict.fromkeys(self.servos, 0))
-        off = sync_write("torque_enable", dict.fromkeys(self.servos, 0))
-        return quiet + (off if self.is_limp else self.stop(positions))
+        return Request(quiet + sync_write("goal_position", self._goals(positions)))
+
+    def disarm(self, positions: Sequence[float]) -> Request:
+        """Hold where it was seen, or torque off, as the profile wants."""
+        off = sync_write("torque_enable", dict.fromkeys(self.servos, 0)) if self.is_limp else b""
+        return Request(self.stand(positions).wire + off)
 
     def _goals(self, positions: Sequence[float]) -> dict[int, int]:
         return {joint.address: joint.to_raw(p) for joint, p in zip(self.joints, positions, strict=True)}
@@ -267,8 +278,9 @@ class Dynamixel:
 
     def _read(self, first: bytes) -> Dialogue[Feedback]:
         block = FEEDBACK_START.to_bytes(2, "little") + FEEDBACK_BYTES.to_bytes(2, "little") + bytes(self.servos)
-        ask = encode(Instruction(EVERYONE, SYNC_READ, block))
-        replies = yield self._request(self.servos, FEEDBACK_BYTES, first + ask)
+        question = encode(Instruction(EVERYONE, SYNC_READ, block))
+        request = self._request(self.servos, FEEDBACK_BYTES, first + question)
+        replies = yield from ask(request, 1 if first else 2)
         if replies is None:
             raise DeviceError("Not every servo answers.", "Check numbers, cables, power and the baud rate.")
         positions, velocities, faults = [], [], []
@@ -286,16 +298,19 @@ class Dynamixel:
     def _get(self, servo: int, name: str) -> Dialogue[int]:
         address, size, _ = TABLE[name]
         wire = encode(Instruction(servo, READ, address.to_bytes(2, "little") + size.to_bytes(2, "little")))
-        replies = yield self._request([servo], size, wire)
+        replies = yield from ask(self._request([servo], size, wire))
         if replies is None:
             raise DeviceError(f"Servo {servo} does not answer.", "Check its number, cable, power and the baud rate.")
         return unpack(replies[servo].parameters, name)
 
     def _set(self, servo: int, name: str, value: int) -> Dialogue[None]:
-        yield self._request([servo], 0, write(servo, name, value))
-        found = yield from self._get(servo, name)
-        if found != value:
-            raise DeviceError(f"Servo {servo} keeps {name} at {found}, not {value}.", "Check the servo.")
+        """Write and read back; a write may be lost once."""
+        for _ in range(2):
+            yield self._request([servo], 0, write(servo, name, value))
+            found = yield from self._get(servo, name)
+            if found == value:
+                return
+        raise DeviceError(f"Servo {servo} keeps {name} at {found}, not {value}.", "Check the servo.")
 
     def _request(self, servos: Sequence[int], n_parameters: int, wire: bytes) -> Request:
         n_reply = len(servos) * (11 + n_parameters)
@@ -306,8 +321,34 @@ def _field(block: bytes, name: str) -> int:
     return unpack(block[TABLE[name][0] - FEEDBACK_START :], name)
 
 
-DRIVER = Driver(
-    declaration=Declaration(name="dynamixel", baud=1_000_000, safe_state="hold", has_watchdog=True, lease_max_ms=200),
+def scan() -> Dialogue[str]:
+    """Ask numbers 1 to 8 whether they are there; nothing is written.
+
+    Raises
+    ------
+    DeviceError
+        When nobody answers.
+    """
+    found = []
+    for servo in range(1, 9):
+        answer = yield Request(encode(Instruction(servo, PING)), 14, partial(read_replies, (servo,), 3), 5e-4)
+        if answer is not None:
+            found.append(str(servo))
+    if not found:
+        raise DeviceError("No Dynamixel servo answers.", "Check power and baud rate.")
+    return f"Dynamixel servos {', '.join(found)}"
+
+
+DRIVER = SpokenDriver(
+    declaration=Declaration(
+        name="dynamixel",
+        baud=1_000_000,
+        safe_state="hold",
+        has_watchdog=True,
+        lease_max_ms=200,
+        watchdog="Bus Watchdog: after one lease without any packet it stops, holds and refuses goals. Asking feeds it, "
+        "so standing is an explicit goal.",
+    ),
     make=Dynamixel,
     twin="drivers.twins.dynamixel",
     codecs=(

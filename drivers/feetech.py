@@ -13,10 +13,10 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 from bci.errors import DeviceError
-from drivers.base import Declaration
+from drivers.base import Check, Declaration
 from drivers.bus import EVERYONE, Instruction, Reply, replies_of
-from drivers.dialogue import Dialogue, Feedback, Request
-from drivers.driver import Codec, Driver, axis_entry, check_place
+from drivers.dialogue import Dialogue, Feedback, Request, ask
+from drivers.driver import Codec, SpokenDriver, axis_entry, check_place
 from drivers.joint import Joint, check_range
 
 PING, READ, WRITE, SYNC_READ, SYNC_WRITE = 0x01, 0x02, 0x03, 0x82, 0x83
@@ -161,20 +161,25 @@ class Feetech:
             models.append(f"{servo}: model {(yield from self._get(servo, 'model'))}")
         return f"feetech {self.series}, servos " + ", ".join(models)
 
-    def arm(self, lease_s: float) -> Dialogue[str]:
-        """Check mode, limits, heat and place; write speed, acceleration and torque limits; hold; power."""
+    def prepare(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
+        """Check mode, limits, heat and place; write speed, acceleration and torque limits and read them back."""
         for joint in self.joints:
             yield from self._check(joint)
-            for name, value in self._limits(joint).items():
-                yield from self._set(joint, name, value)
-        place = yield from self.watch()
-        check_place(self.joints, place)
-        goals = self._goals(place.positions)
-        for joint in self.joints:  # hold where it is, before there is power
-            yield from self._set(joint, "goal_position", goals[joint.address])
-        for joint in self.joints:
-            yield from self._set(joint, "torque_enable", 1)
-        return "speed, acceleration and torque limits read back; the bus has no watchdog"
+            limits = self._limits(joint)
+            for name, value in limits.items():
+                yield from self._set(joint.address, name, value)
+            words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in limits.items())
+            checks.append(Check(f"servo {joint.address}", True, f"read back: {words}"))
+        check_place(self.joints, (yield from self.watch()))
+
+    def arm(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
+        """The goal is where it stands, and only then there is power."""
+        goals = self._goals((yield from self.watch()).positions)
+        for servo in self.servos:
+            yield from self._set(servo, "goal_position", goals[servo])
+        for servo in self.servos:
+            yield from self._set(servo, "torque_enable", 1)
+        checks.append(Check("watchdog", True, f"none; goals reach at most {1e3 * lease_s:.0f} ms ahead"))
 
     def drive(self, positions: Sequence[float]) -> Dialogue[Feedback]:
         """Give goals, and read back where each servo is."""
@@ -184,14 +189,14 @@ class Feetech:
         """Read without writing."""
         return (yield from self._read(b""))
 
-    def stop(self, positions: Sequence[float]) -> bytes:
-        """Hold where it is; torque stays, or the arm would fall."""
-        return sync_write("goal_position", self._goals(positions), self.series)
+    def stand(self, positions: Sequence[float]) -> Request:
+        """Hold where it was seen; torque stays, or the arm would fall."""
+        return Request(sync_write("goal_position", self._goals(positions), self.series))
 
-    def disarm(self, positions: Sequence[float]) -> bytes:
-        """Hold where it is, or torque off, as the profile wants."""
+    def disarm(self, positions: Sequence[float]) -> Request:
+        """Hold where it was seen, or torque off, as the profile wants."""
         off = sync_write("torque_enable", dict.fromkeys(self.servos, 0), self.series)
-        return off if self.is_limp else self.stop(positions)
+        return Request(off) if self.is_limp else self.stand(positions)
 
     def _goals(self, positions: Sequence[float]) -> dict[int, int]:
         return {joint.address: joint.to_raw(p) for joint, p in zip(self.joints, positions, strict=True)}
@@ -217,13 +222,13 @@ class Feetech:
 
     def _read(self, first: bytes) -> Dialogue[Feedback]:
         if self.series == "sts":
-            ask = encode(Instruction(EVERYONE, SYNC_READ, bytes((FEEDBACK_START, FEEDBACK_BYTES, *self.servos))))
-            replies = yield self._request(self.servos, FEEDBACK_BYTES, first + ask)
+            question = encode(Instruction(EVERYONE, SYNC_READ, bytes((FEEDBACK_START, FEEDBACK_BYTES, *self.servos))))
+            replies = yield from ask(self._request(self.servos, FEEDBACK_BYTES, first + question), 1 if first else 2)
         else:  # SCS has no sync read: one after the other
             replies = {}
             for servo in self.servos:
-                ask = encode(Instruction(servo, READ, bytes((FEEDBACK_START, FEEDBACK_BYTES))))
-                answer = yield self._request([servo], FEEDBACK_BYTES, first + ask)
+                question = encode(Instruction(servo, READ, bytes((FEEDBACK_START, FEEDBACK_BYTES))))
+                answer = yield self._request([servo], FEEDBACK_BYTES, first + question)
                 replies |= answer or {}
                 first = b""
         silent = [servo for servo in self.servos if servo not in (replies or {})]
@@ -249,24 +254,52 @@ class Feetech:
     def _get(self, servo: int, name: str) -> Dialogue[int]:
         address, size, _ = TABLES[self.series][name]
         wire = encode(Instruction(servo, READ, bytes((address, size))))
-        replies = yield self._request([servo], size, wire)
+        replies = yield from ask(self._request([servo], size, wire))
         if replies is None:
             raise DeviceError(f"Servo {servo} does not answer.", "Check its number, cable, power and the baud rate.")
         return unpack(replies[servo].parameters, name, self.series)
 
-    def _set(self, joint: Joint, name: str, value: int) -> Dialogue[None]:
-        yield self._request([joint.address], 0, write(joint.address, name, value, self.series))
-        found = yield from self._get(joint.address, name)
-        if found != value:
-            raise DeviceError(f"Servo {joint.address} keeps {name} at {found}, not {value}.", "Check the servo.")
+    def _set(self, servo: int, name: str, value: int) -> Dialogue[None]:
+        """Write and read back; a write may be lost once."""
+        for _ in range(2):
+            yield self._request([servo], 0, write(servo, name, value, self.series))
+            found = yield from self._get(servo, name)
+            if found == value:
+                return
+        raise DeviceError(f"Servo {servo} keeps {name} at {found}, not {value}.", "Check the servo.")
 
     def _request(self, servos: Sequence[int], n_parameters: int, wire: bytes) -> Request:
         n_reply = len(servos) * (6 + n_parameters)
         return Request(wire, n_reply, partial(read_replies, tuple(servos), n_parameters), 5e-4 * len(servos))
 
 
-DRIVER = Driver(
-    declaration=Declaration(name="feetech", baud=1_000_000, safe_state="hold", has_watchdog=False, lease_max_ms=200),
+def scan() -> Dialogue[str]:
+    """Ask numbers 1 to 8 whether they are there; nothing is written.
+
+    Raises
+    ------
+    DeviceError
+        When nobody answers.
+    """
+    found = []
+    for servo in range(1, 9):
+        answer = yield Request(encode(Instruction(servo, PING)), 6, partial(read_replies, (servo,), 0), 5e-4)
+        if answer is not None:
+            found.append(str(servo))
+    if not found:
+        raise DeviceError("No Feetech servo answers.", "Check power and baud rate.")
+    return f"Feetech servos {', '.join(found)}"
+
+
+DRIVER = SpokenDriver(
+    declaration=Declaration(
+        name="feetech",
+        baud=1_000_000,
+        safe_state="hold",
+        has_watchdog=False,
+        lease_max_ms=200,
+        watchdog="None: it finishes the move to its last goal, which is at most one lease of travel away, and holds.",
+    ),
     make=Feetech,
     twin="drivers.twins.feetech",
     codecs=(

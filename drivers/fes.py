@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from bci.errors import DeviceError
-from drivers.base import Declaration
+from drivers.base import Check, Declaration
 from drivers.dialogue import Dialogue, Feedback, Request
-from drivers.driver import Codec, Driver, axis_entry
+from drivers.driver import Codec, SpokenDriver, axis_entry
 from drivers.joint import Joint
 
 START, STOP, ESCAPE, KEY = 0xF0, 0x0F, 0x81, 0x55
@@ -171,10 +171,6 @@ class Fes:
     def __init__(
         self, joints: Sequence[Joint], ceiling_ma: float, width_us: int = 200, is_experimental: bool = False
     ) -> None:
-        if is_experimental is not True:
-            raise DeviceError(
-                "Stimulation is experimental and off.", "Read docs/reference/devices.md, then set is_experimental."
-            )
         if not 0.0 < ceiling_ma <= MOST_MA:
             raise DeviceError(f"A ceiling of {ceiling_ma} mA is not within 0 to {MOST_MA:g} mA.", "Ask the clinician.")
         if not 10 <= width_us <= 500:
@@ -189,26 +185,41 @@ class Fes:
         self.joints = tuple(joints)
         self.ceiling_ma = ceiling_ma
         self.width_us = width_us
+        self.is_experimental = is_experimental is True
         self._number = 0
 
     def greet(self) -> Dialogue[str]:
-        """Ask for the serial number; nothing is stimulated."""
+        """Ask for the serial number; nothing is stimulated. Without the words in the profile this is the end."""
+        self._refuse_unless_wanted()
         answer = yield from self._ask(GET_DEVICE_ID)
         return f"sciencemode 4 stimulator {answer[1:11].decode('ascii', 'replace')}"
 
-    def arm(self, lease_s: float) -> Dialogue[str]:
-        """Stop whatever was going on, then enter the low-level layer; no current flows."""
-        yield self._request(LOW_LEVEL_STOP)
+    def prepare(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
+        """Stop whatever was going on."""
+        self._refuse_unless_wanted()
+        yield from self._ask(LOW_LEVEL_STOP)
+        checks.append(Check("ceiling", True, f"{self.ceiling_ma:g} mA, phases of {self.width_us} µs, charge-balanced"))
+
+    def arm(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
+        """Enter the low-level layer; no current flows."""
         yield from self._ask(LOW_LEVEL_INIT, b"\0")
-        return f"low level, at most {self.ceiling_ma:g} mA, phases of {self.width_us} µs; no command, no stimulation"
+        checks.append(Check("watchdog", True, "not needed: no command, no stimulation"))
+
+    def _refuse_unless_wanted(self) -> None:
+        if not self.is_experimental:
+            raise DeviceError(
+                "Stimulation is experimental and off.", "Read docs/reference/devices.md, then set is_experimental."
+            )
 
     def drive(self, positions: Sequence[float]) -> Dialogue[Feedback]:
         """One pulse on each channel whose level is above its lower bound; an error ends everything."""
-        for joint, position in zip(self.joints, positions, strict=True):
-            current_ma = self.current_ma(joint, position)
+        currents_ma = [self.current_ma(joint, position) for joint, position in zip(self.joints, positions, strict=True)]
+        for joint, current_ma in zip(self.joints, currents_ma, strict=True):
             if current_ma > 0.0:
                 points = biphasic(current_ma, self.width_us)
                 yield from self._ask(CHANNEL_CONFIG, pulse(joint.address, points, self.ceiling_ma))
+        if not any(currents_ma):
+            yield from self._ask(GET_DEVICE_ID)  # is it still there?
         return Feedback(tuple(positions))
 
     def watch(self) -> Dialogue[Feedback]:
@@ -216,13 +227,13 @@ class Fes:
         yield from self._ask(GET_DEVICE_ID)
         return Feedback(tuple(joint.axis.lower for joint in self.joints))
 
-    def stop(self, positions: Sequence[float]) -> bytes:
-        """Silence."""
-        return self._request(LOW_LEVEL_STOP).wire
+    def stand(self, positions: Sequence[float]) -> Request:
+        """Nothing is said, so nothing is stimulated."""
+        return Request(b"")
 
-    def disarm(self, positions: Sequence[float]) -> bytes:
-        """Silence."""
-        return self._request(LOW_LEVEL_STOP).wire
+    def disarm(self, positions: Sequence[float]) -> Request:
+        """Leave the low-level layer: silence."""
+        return self._request(LOW_LEVEL_STOP)
 
     @staticmethod
     def current_ma(joint: Joint, position: float) -> float:
@@ -249,8 +260,30 @@ class Fes:
         return Request(wire, 16, partial(read_answer, command, self._number), WORK_S)
 
 
-DRIVER = Driver(
-    declaration=Declaration(name="fes", baud=3_000_000, safe_state="silent", has_watchdog=True, lease_max_ms=200),
+def scan() -> Dialogue[str]:
+    """Ask for the serial number; nothing is stimulated.
+
+    Raises
+    ------
+    DeviceError
+        When nobody answers.
+    """
+    answer = yield Request(encode(Packet(GET_DEVICE_ID, 1)), 24, partial(read_answer, GET_DEVICE_ID, 1), WORK_S)
+    if answer is None:
+        raise DeviceError("No stimulator answers.", "Check cable and power.")
+    return f"ScienceMode 4 stimulator {answer.data[1:11].decode('ascii', 'replace')}"
+
+
+DRIVER = SpokenDriver(
+    declaration=Declaration(
+        name="fes",
+        baud=3_000_000,
+        safe_state="silent",
+        has_watchdog=True,
+        lease_max_ms=200,
+        watchdog="Inherent: each pulse is asked for, and no command means no stimulation.",
+        has_feedback=False,
+    ),
     make=Fes,
     twin="drivers.twins.fes",
     codecs=(
@@ -269,4 +302,5 @@ DRIVER = Driver(
         "axes": (axis_entry("hand", "1", (0.0, 1.0), 1.0, 4.0, 0, (0.0, 12.0)),),
         "options": {"ceiling_ma": 12.0, "width_us": 200, "is_experimental": True},
     },
+    n_misses=0,
 )

@@ -1,11 +1,12 @@
-"""The guardian: the one process that owns the device. The decoder asks; the guardian decides.
+"""The guardian: the one process that owns the devices. The decoder asks; the guardian decides.
 
-It imports neither NumPy nor Numba, waits for nobody, and holds the device still whenever intents are late, missing,
-nonsense, or not confident.
+It imports neither NumPy nor Numba, waits for nobody, and holds every device still whenever intents are late, missing,
+nonsense, or not confident, or a device cannot be believed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -17,25 +18,22 @@ from pathlib import Path
 from typing import Any
 
 from bci.errors import BciError, DeviceError
-from bci.types import Intent
+from drivers import base
 from drivers import machine as m
-from drivers import node
-from drivers.checks import MOST_SILENCE_S, failures_before_power
-from drivers.host import NodeHost
-from drivers.limits import AxisLimiter
+from drivers.arming import Arming
+from drivers.base import Check
+from drivers.faultlog import FaultLog
 from drivers.link import GuardianSocket, Request, Status
 from drivers.settings import Config, read_config
-from drivers.transport import Port
+from drivers.unit import PERIOD_S, Unit
 
-PERIOD_S = 0.02
-CHECK_PINGS = 10
-ARM_ANSWER_S = 0.5
 STOP_FILE = "stop.json"
-AFTER_BAD_REPLIES = 0.05  # share of bad frames over the last second that is a fault
+STALLED_S = 0.25  # a guardian that was away for longer does not go on by itself
+URGENT = (m.ARMED, m.DISARMED, m.FAULT, m.STOP)
 
 
 class Guardian:
-    """Machine, device and socket together.
+    """Machine, devices and socket together.
 
     Parameters
     ----------
@@ -45,71 +43,71 @@ class Guardian:
     Raises
     ------
     DeviceError
-        When the port or the device is not there, or the mapping names an axis that it does not have.
+        When a port or a device is not there, or a mapping names an axis that its device does not have.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.stop_file = config.state_dir / STOP_FILE
-        self.port: Port | None = None
-        self.host = self._connect()
+        self.units: list[Unit] = []
+        try:
+            for device in config.devices:
+                self.units.append(Unit(device, config.outputs))
+        except BciError:
+            for unit in self.units:
+                unit.close()
+            raise
         self.machine = m.Machine(config.rules, len(config.outputs), self.stop_file.exists(), time.monotonic())
-        limits = config.limits
-        self.limiters = [
-            AxisLimiter(axis, limits["speed_fraction"], limits["acceleration_fraction"]) for axis in self.host.axes
-        ]
+        self.axes = axis_labels(self.units)
         self.socket = GuardianSocket(config.socket_dir)
-        self.command = [0.0] * len(self.limiters)
+        self.log = FaultLog(config.log_path)
+        self.arming: Arming | None = None
+        self.checks: list[Check] = []
         self._told = ("", "")
-        self._sent_seq = -1
-        self._sent_intent = -1
-        self._sent_s = math.nan
-        self._acknowledged_s = math.nan
-        self._last_move_s = -math.inf
-        self._arm_asked_s = math.inf
-        self._n_checked = 0
-        self._bad_window = (time.monotonic(), 0, 0)
+        self._moved_s = -math.inf
+        self._intent_index = -1
+        self._tickets: list[int] = []
+        self._sent_s = self._acknowledged_s = math.nan
 
     def run(self, stop: list[int]) -> None:
         """Guard until `stop` holds something; then stop and disarm."""
         self.config.ready_file.touch()
-        next_s = time.monotonic()
+        next_s = last_s = time.monotonic()
         while not stop:
-            wait_s = min(next_s, self.machine.next_deadline_s()) - time.monotonic()
-            ready = self._wait(max(0.0, wait_s))
+            ready = self._wait(max(0.0, min(next_s, self._deadline_s()) - time.monotonic()))
             now_s = time.monotonic()
-            if self.port is not None and self.port in ready:
-                self._hear_device(now_s)
-            is_fresh = self.socket in ready and self._hear_clients(now_s)
-            self.machine.tick(now_s)
-            has_changed = self._note_transition(now_s)
-            is_due = now_s >= next_s
-            if is_due or is_fresh:
-                next_s = now_s + PERIOD_S
-            if is_due or is_fresh or has_changed:
-                self._drive(now_s)
-            if is_due or has_changed:
-                self._report(now_s)
+            if now_s - last_s > STALLED_S:
+                self.machine.lose_power(f"the guardian was away for {now_s - last_s:.1f} s", now_s)
+            last_s = now_s
+            next_s = self.step(ready, next_s, now_s)
         self._shut_down()
 
-    def _connect(self) -> NodeHost:
-        port = Port(self.config.port, self.config.baud)
-        try:
-            host = NodeHost(port)
-            self._check_mapping(host)
-        except BciError:
-            port.close()
-            raise
-        self.port = port
-        return host
+    def step(self, ready: list[Any], next_s: float, now_s: float) -> float:
+        """One turn: hear devices and clients, let time pass, act; return when the next period begins."""
+        for unit in self.units:
+            if unit in ready or now_s >= unit.deadline_s():
+                unit.hear(now_s)
+                self._judge(unit, now_s)
+        is_fresh = self.socket in ready and self._hear_clients(now_s)
+        self.machine.tick(now_s)
+        has_changed = self._note_transition(now_s)
+        is_due = now_s >= next_s
+        if is_due or is_fresh or has_changed:
+            self._drive(now_s)
+            has_changed |= self._note_transition(now_s)
+        if is_due or has_changed or self._note_acknowledgement(now_s):
+            self._report(now_s)
+        return now_s + PERIOD_S if is_due or is_fresh else next_s
+
+    def _deadline_s(self) -> float:
+        return min([self.machine.next_deadline_s(), *(unit.deadline_s() for unit in self.units)])
 
     def _wait(self, wait_s: float) -> list[Any]:
-        sources: list[Any] = [self.socket] if self.port is None else [self.socket, self.port]
+        sources: list[Any] = [self.socket, *(unit for unit in self.units if not unit.is_lost)]
         try:
             return select.select(sources, [], [], wait_s)[0]
         except (OSError, ValueError):
-            self._lose_port("the port is gone", time.monotonic())
-            return []
+            return sources  # one of the ports is gone: reading tells which
 
     def _hear_clients(self, now_s: float) -> bool:
         """Take in intents and requests; true when a good intent came."""
@@ -117,9 +115,15 @@ class Guardian:
         for message in self.socket.receive():
             if isinstance(message, Request):
                 self._grant(message, now_s)
-            else:
-                self.machine.take(message, now_s)
-                is_fresh |= self.machine.intent is message
+                continue
+            self.machine.take(message, now_s)
+            if self.machine.intent is message:
+                is_fresh = True
+                if self.machine.state == m.ACTIVE:
+                    for unit in self.units:
+                        asks = unit.mapping.take(message, now_s)
+                        if asks:
+                            self.machine.request(asks, m.USER, now_s)
         return is_fresh
 
     def _grant(self, request: Request, now_s: float) -> None:
@@ -128,227 +132,175 @@ class Guardian:
             return
         self.machine.request(request.verb, request.role, now_s)
         if request.verb == "reset_stop" and before == m.STOP and self.machine.state == m.DISARMED:
-            self.stop_file.unlink(missing_ok=True)
-            self._say(self.host.reset_stop, now_s)
+            with contextlib.suppress(OSError):
+                self.stop_file.unlink(missing_ok=True)
+            for unit in self.units:
+                unit.reset_stop(now_s)
 
-    def _hear_device(self, now_s: float) -> None:
-        try:
-            statuses = self.host.receive()
-        except DeviceError as error:
-            self._lose_port(error.problem, now_s)
-            return
-        for status in statuses:
-            if math.isnan(self._acknowledged_s) and node.is_newer((status.last_seq + 1) % 65536, self._sent_seq):
-                self._acknowledged_s = now_s
-            self._judge(status, now_s)
-        if statuses and not math.isnan(self._acknowledged_s):
-            self._report(now_s)
-
-    def _judge(self, status: node.Status, now_s: float) -> None:
-        """Compare what the device says with what it should do."""
+    def _judge(self, unit: Unit, now_s: float) -> None:
+        """Compare what a device says with what it should do; one stop stops all."""
         state = self.machine.state
-        if status.state == node.ESTOP and state != m.STOP:
-            if state != m.DISARMED or now_s - self.machine.since_s > 0.2:
-                self.machine.request("stop", "device", now_s)
-        elif status.state == node.FAULT:
-            self.machine.fail("device: " + ", ".join(node.fault_names(status.faults)), now_s)
-        elif state in m.POWERED and status.state == node.DISARMED and now_s - self.machine.since_s > ARM_ANSWER_S:
+        if unit.phase == base.STOPPED:
+            if state != m.STOP:
+                self.machine.request("stop", m.DEVICE, now_s)
+        elif unit.trouble is not None and (state in m.POWERED or unit.trouble.is_fault):
+            name = f"{unit.config.name}: " if len(self.units) > 1 else ""
+            if unit.trouble.is_fault:
+                self.machine.fail(name + unit.trouble.cause, now_s)
+            else:
+                self.machine.hold(name + unit.trouble.cause, now_s)
+        elif state in m.POWERED and unit.phase == base.OFF:
             self.machine.lose_power("the device has disarmed itself", now_s)
-        elif state == m.CHECKING and self._arm_asked_s < now_s:
-            if status.state == node.ARMED:
-                self.machine.checked([], now_s)
-            elif status.faults & 1 << 8:
-                self.machine.checked(["the device has another configuration"], now_s)
 
     def _drive(self, now_s: float) -> None:
-        """Say to the device what the state demands: a set-point, or only a ping."""
-        state = self.machine.state
-        if self.port is None:
-            return
-        if state == m.CHECKING:
-            self._check(now_s)
-        elif state in (m.ACTIVE, m.HOLD):
-            self._watch_device(now_s)
-            self._move(now_s)
-        else:
-            if state == m.ARMED:
-                self._watch_device(now_s)
-            self._say(self.host.ping, now_s)
+        """Say to each device what the state demands: a set-point, or only a question."""
+        machine = self.machine
+        is_moving = machine.state == m.ACTIVE and machine.intent is not None
+        authority, lease_s = machine.authority(now_s), machine.lease_left_s(now_s)
+        dt_s = min(now_s - self._moved_s, 2 * PERIOD_S)
+        for unit in self.units:
+            if is_moving and machine.intent is not None and lease_s > 0.0:
+                unit.move(machine.intent, authority, lease_s, dt_s, now_s)
+            else:
+                unit.watch(now_s)
+            if machine.state in m.POWERED:
+                unit.check_silence(machine.since_s, now_s)
+            if unit.trouble is not None:
+                self._judge(unit, now_s)
+        self._moved_s = now_s
+        if is_moving and machine.intent is not None and machine.intent.index != self._intent_index:
+            self._intent_index = machine.intent.index
+            self._tickets = [unit.ticket for unit in self.units]
+            self._sent_s, self._acknowledged_s = time.monotonic(), math.nan
+        if machine.state == m.CHECKING and self.arming is not None:
+            self._check(self.arming, now_s)
 
-    def _move(self, now_s: float) -> None:
-        dt_s = min(max(now_s - self._last_move_s, 1e-3), 2 * PERIOD_S)
-        self._last_move_s = now_s
-        if self.machine.state == m.ACTIVE and self.machine.intent is not None:
-            wanted = self._wanted(self.machine.intent, self.machine.authority(now_s))
-            positions = self.host.positions()
-            self.command = [
-                limiter.limit(velocity, position, dt_s)
-                for limiter, velocity, position in zip(self.limiters, wanted, positions, strict=True)
-            ]
-            is_new = self.machine.intent.index != self._sent_intent
-        else:
-            self._stand_still()
-            is_new = False
-        try:
-            seq = self.host.move(self.command)
-        except DeviceError as error:
-            self._lose_port(error.problem, now_s)
-            return
-        if is_new and self.machine.intent is not None:
-            self._sent_intent = self.machine.intent.index
-            self._sent_seq, self._sent_s, self._acknowledged_s = seq, time.monotonic(), math.nan
+    def _check(self, arming: Arming, now_s: float) -> None:
+        result = arming.step(self.machine, now_s)
+        self._show(arming.checks)
+        if result is not None:
+            failed = [f"{check.subject}: {check.found}" for check in self.checks if not check.is_ok]
+            self.machine.checked([] if result else failed or ["a device does not accept power"], now_s)
 
-    def _stand_still(self) -> None:
-        self.command = [0.0] * len(self.limiters)
-        for limiter in self.limiters:
-            limiter.stop()
+    def _show(self, checks: list[Check]) -> None:
+        if checks != self.checks:
+            self.checks = checks
+            self.socket.show(checks)
 
-    def _wanted(self, intent: Intent, authority: float) -> list[float]:
-        """From intent to axis velocities, by the profile's mapping."""
-        by_output = dict(zip(self.config.outputs, intent.velocity, strict=True))
-        return [
-            authority * sum(t["gain"] * by_output[t["intent"]] for t in self.config.maps if t["axis"] == axis.name)
-            for axis in self.host.axes
-        ]
-
-    def _check(self, now_s: float) -> None:
-        """Measure the exchange first, then judge, then ask for power."""
-        if self._n_checked < CHECK_PINGS:
-            self._n_checked += 1
-            self._say(self.host.ping, now_s)
-            return
-        if self._arm_asked_s < now_s:
-            if now_s - self._arm_asked_s > ARM_ANSWER_S:
-                self.machine.checked(["the device does not accept power"], now_s)
-            self._say(self.host.ping, now_s)
-            return
-        failures = failures_before_power(self.host, self.machine, self.config.log_path.parent, now_s)
-        if failures:
-            self.machine.checked(failures, now_s)
-            return
-        self._arm_asked_s = now_s
-        self._say(lambda: self.host.arm(int(self.config.limits["lease_ms"])), now_s)
-
-    def _watch_device(self, now_s: float) -> None:
-        if now_s - self.host.status_s > MOST_SILENCE_S and now_s - self.machine.since_s > MOST_SILENCE_S:
-            self.machine.fail(f"the device has been silent for {1e3 * MOST_SILENCE_S:.0f} ms", now_s)
-        start_s, n_ok, n_bad = self._bad_window
-        if now_s - start_s >= 1.0:
-            receiver = self.host.receiver
-            ok, bad = receiver.n_ok - n_ok, receiver.n_bad - n_bad
-            if bad > 2 and bad > AFTER_BAD_REPLIES * (ok + bad):
-                self.machine.fail(f"{bad} of {ok + bad} frames from the device were damaged", now_s)
-            self._bad_window = (now_s, receiver.n_ok, receiver.n_bad)
+    def _note_acknowledgement(self, now_s: float) -> bool:
+        """Whether all devices have just confirmed the set-points of the newest intent."""
+        if not math.isnan(self._acknowledged_s) or not self._tickets:
+            return False
+        if all(unit.host.acknowledged >= ticket for unit, ticket in zip(self.units, self._tickets, strict=True)):
+            self._acknowledged_s = now_s
+            return True
+        return False
 
     def _note_transition(self, now_s: float) -> bool:
         """Act once on each new state, and write it down; true when there was one."""
         state, reason = self.machine.state, self.machine.reason
         if (state, reason) == self._told:
             return False
-        before = self._told[0]
-        self._told = (state, reason)
+        before, self._told = self._told[0], (state, reason)
         if state == m.STOP:
-            self._stand_still()
-            self._say(self.host.estop, now_s)
-            if not self.stop_file.exists():
-                self.stop_file.write_text(json.dumps({"utc": _utc(), "reason": reason}) + "\n", encoding="utf-8")
+            for unit in self.units:
+                unit.stop(now_s)
+            self._keep_stop(reason)
         elif state in (m.DISARMED, m.FAULT) and before in (m.CHECKING, *m.POWERED):
-            self._stand_still()
-            self._say(lambda: self.host.move(self.command), now_s)
-            self._say(self.host.disarm, now_s)
+            for unit in self.units:
+                unit.stand(now_s)
+                unit.disarm(now_s)
+        elif state == m.HOLD:
+            for unit in self.units:
+                unit.stand(now_s)
         elif state == m.CHECKING:
-            self._n_checked, self._arm_asked_s = 0, math.inf
-            self.host.rtt_s.clear()
-        self._log(before, now_s)
+            self.arming = Arming(self.config, self.units, now_s)
+        elif state == m.ACTIVE:
+            for unit in self.units:
+                unit.rest()
+        self._write_down(before, now_s)
         return True
 
-    def _say(self, action: Any, now_s: float) -> None:
-        if self.port is None:
-            return
-        try:
-            action()
-        except DeviceError as error:
-            self._lose_port(error.problem, now_s)
-
-    def _lose_port(self, cause: str, now_s: float) -> None:
-        """Latch a fault; the device's own lease stops it. Nothing is opened again until somebody acknowledges."""
-        if self.port is not None:
-            self.port.close()
-            self.port = None
-        self._stand_still()
-        self.machine.fail(cause, now_s)
+    def _keep_stop(self, reason: str) -> None:
+        """A stop survives a restart; where the disk refuses, it is latched in this process and in the device."""
+        with contextlib.suppress(OSError):
+            if not self.stop_file.exists():
+                with self.stop_file.open("w", encoding="utf-8") as file:
+                    file.write(json.dumps({"utc": _utc(), "reason": reason}) + "\n")
+                    file.flush()
+                    os.fsync(file.fileno())
 
     def _recover(self) -> bool:
-        """Open a lost port again; a new session with the device begins disarmed."""
-        if self.port is None:
+        """Open what was lost again, and look whether the cause is gone; words on what is not."""
+        for unit in self.units:
             try:
-                self.host = self._connect()
+                unit.recover()
             except DeviceError as error:
                 self.machine.reason = f"still: {error.problem}"
                 return False
+            report = unit.host.report
+            if report is not None and report.faults:
+                self.machine.reason = f"still: device: {', '.join(report.faults)}"
+                return False
+            unit.trouble = None
         return True
 
     def _report(self, now_s: float) -> None:
+        machine = self.machine
         self.socket.report(
             Status(
                 stamp_s=now_s,
-                state=self.machine.state,
-                reason=self.machine.reason,
-                axes=tuple(axis.name for axis in self.host.axes),
-                position=self.host.positions(),
-                velocity=self.host.velocities(),
-                command=tuple(self.command),
-                intent_index=self._sent_intent,
+                state=machine.state,
+                reason=machine.reason,
+                axes=self.axes,
+                position=tuple(p for unit in self.units for p in unit.belief.positions),
+                velocity=tuple(v for unit in self.units if unit.host.report for v in unit.host.report.velocities),
+                command=tuple(v for unit in self.units for v in unit.command),
+                intent_index=self._intent_index,
                 sent_s=self._sent_s,
                 acknowledged_s=self._acknowledged_s,
-                n_bad_replies=self.host.receiver.n_bad,
+                n_bad_replies=sum(unit.host.n_bad for unit in self.units),
+                note="; ".join(unit.host.report.note for unit in self.units if unit.host.report),
             )
         )
 
-    def _log(self, before: str, now_s: float) -> None:
-        """One JSON line per transition, without neural data; a full disk must not stop the guardian."""
+    def _write_down(self, before: str, now_s: float) -> None:
+        """One record per transition, without neural data."""
         state = self.machine.state
-        entry = {
+        record = {
             "utc": _utc(),
             "monotonic_s": round(now_s, 4),
             "from": before,
             "to": state,
+            "role": self.machine.role,
             "reason": self.machine.reason,
-            "command": self.command,
-            "position": self.host.positions(),
-            "n_bad_replies": self.host.receiver.n_bad,
+            "command": [v for unit in self.units for v in unit.command],
+            "position": [p for unit in self.units for p in unit.belief.positions],
+            "n_bad_replies": sum(unit.host.n_bad for unit in self.units),
         }
-        try:
-            with self.config.log_path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
-                if state in (m.FAULT, m.STOP):
-                    file.flush()
-                    os.fsync(file.fileno())
-        except OSError:
-            pass
+        if state == m.ARMED or (before == m.CHECKING and state == m.DISARMED):
+            record["checks"] = [[c.subject, c.is_ok, c.found] for c in self.checks]
+        self.log.write(record, is_urgent=state in URGENT)
 
     def _shut_down(self) -> None:
         now_s = time.monotonic()
-        self._stand_still()
-        if self.machine.state in m.POWERED:
-            self._say(lambda: self.host.move(self.command), now_s)
-        if self.machine.state != m.STOP:
-            self._say(self.host.disarm, now_s)
-            self.machine.request("disarm", "supervisor", now_s)
+        self.machine.request("disarm", m.SUPERVISOR, now_s)
         self._note_transition(now_s)
+        for unit in self.units:
+            if self.machine.state != m.STOP:
+                unit.disarm(now_s)
         self._report(now_s)
-        if self.port is not None:
-            self.port.close()
+        for unit in self.units:
+            unit.close()
         self.socket.close()
+        self.log.close()
 
-    def _check_mapping(self, host: NodeHost) -> None:
-        names = [axis.name for axis in host.axes]
-        unknown = [term["axis"] for term in self.config.maps if term["axis"] not in names]
-        if unknown:
-            raise DeviceError(
-                f"The device on {self.config.port} has no axis {', '.join(unknown)}; it has {', '.join(names)}.",
-                "Correct device.maps in the profile.",
-            )
+
+def axis_labels(units: list[Unit]) -> tuple[str, ...]:
+    """Names of all axes; those of further devices carry their device's name."""
+    return tuple(
+        axis.name if i == 0 else f"{unit.config.name}.{axis.name}" for i, unit in enumerate(units) for axis in unit.axes
+    )
 
 
 def _utc() -> str:
@@ -356,7 +308,7 @@ def _utc() -> str:
 
 
 def main() -> None:
-    """Guard one device; the only argument is the configuration's path."""
+    """Guard the devices of one session; the only argument is the configuration's path."""
     stop: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, frame: stop.append(signum))

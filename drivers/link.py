@@ -11,16 +11,20 @@ import math
 import os
 import socket
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from bci.types import Intent
+from drivers.base import Check
 
 GUARDIAN_SOCKET = "guardian.sock"
 FOLLOW_EVERY_S = 0.5
 FORGET_AFTER_S = 3.0
 MAX_DATAGRAM = 65536
+FOLLOW = b'{"kind": "follow"}'
+MOST_AT_ONCE = 64  # so that nobody who talks much keeps the guardian from its devices
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,9 @@ class Status:
     sent_s, acknowledged_s : float
         When that set-point's bytes were handed to the port, and when the device confirmed it; NaN before.
     n_bad_replies : int
-        Frames from the device that were not understood.
+        Answers of the devices that were not understood or not believed.
+    note : str
+        What else the devices say, for example ``object held``.
     """
 
     stamp_s: float
@@ -58,11 +64,15 @@ class Status:
     sent_s: float = math.nan
     acknowledged_s: float = math.nan
     n_bad_replies: int = 0
+    note: str = ""
+
+
+STATUS_FIELDS = tuple(field.name for field in fields(Status))
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody wants something: verb is arm, disarm, stop, acknowledge or reset_stop; role is user or caregiver."""
+    """Somebody wants something: verb is arm, disarm, stop, acknowledge or reset_stop; role as in `drivers.machine`."""
 
     verb: str
     role: str
@@ -77,6 +87,11 @@ class GuardianClient:
         The session's private folder.
     name : str
         Unique among the guardian's clients.
+
+    Attributes
+    ----------
+    checks : tuple of Check
+        What was checked at the last attempt to arm, as far as it is known.
     """
 
     def __init__(self, directory: Path, name: str) -> None:
@@ -87,6 +102,7 @@ class GuardianClient:
         self._socket.setblocking(False)
         self._socket.bind(str(self._path))
         self._followed_s = -math.inf
+        self.checks: tuple[Check, ...] = ()
 
     def send_intent(self, intent: Intent) -> None:
         """Hand over the intent of one bin."""
@@ -112,12 +128,16 @@ class GuardianClient:
         """Return what the guardian reported since the last call, oldest first; never waits."""
         now_s = time.monotonic()
         if now_s - self._followed_s > FOLLOW_EVERY_S:
-            self._send({"kind": "follow"})
+            self._say(FOLLOW)
             self._followed_s = now_s
         reports = []
         with contextlib.suppress(BlockingIOError):
             while True:
-                reports.append(_status(json.loads(self._socket.recv(MAX_DATAGRAM))))
+                message = json.loads(self._socket.recv(MAX_DATAGRAM))
+                if "checks" in message:
+                    self.checks = tuple(Check(*values) for values in message["checks"])
+                else:
+                    reports.append(_status(message))
         return reports
 
     def close(self) -> None:
@@ -126,8 +146,11 @@ class GuardianClient:
         self._path.unlink(missing_ok=True)
 
     def _send(self, message: dict[str, Any]) -> None:
+        self._say(json.dumps(message).encode())
+
+    def _say(self, data: bytes) -> None:
         with contextlib.suppress(OSError):  # no guardian, or its queue is full: an intent too late is no intent
-            self._socket.sendto(json.dumps(message).encode(), self._guardian)
+            self._socket.sendto(data, self._guardian)
 
 
 class GuardianSocket:
@@ -141,6 +164,7 @@ class GuardianSocket:
         self._socket.bind(str(self._path))
         os.chmod(self._path, 0o600)  # noqa: PTH101
         self._clients: dict[str, float] = {}
+        self._checks = b""
 
     def fileno(self) -> int:
         """For `select`."""
@@ -150,10 +174,12 @@ class GuardianSocket:
         """Everything that has arrived, in order; what cannot be read is dropped."""
         messages = []
         with contextlib.suppress(BlockingIOError):
-            while True:
+            for _ in range(MOST_AT_ONCE):
                 data, sender = self._socket.recvfrom(MAX_DATAGRAM)
                 if sender:
                     self._clients[sender] = time.monotonic()
+                    if self._checks and data == FOLLOW:
+                        self._send(self._checks, sender)
                 message = _parse(data)
                 if message is not None:
                     messages.append(message)
@@ -161,27 +187,38 @@ class GuardianSocket:
 
     def report(self, status: Status) -> None:
         """Send a report to everyone who has spoken lately; nobody is waited for."""
-        data = json.dumps(asdict(status)).encode()
+        data = json.dumps({name: getattr(status, name) for name in STATUS_FIELDS}).encode()
         for client, heard_s in list(self._clients.items()):
-            try:
-                self._socket.sendto(data, client)
-            except BlockingIOError:
-                continue  # a slow reader misses a report
-            except OSError:
+            if self._send(data, client) and status.stamp_s - heard_s > FORGET_AFTER_S:
                 self._clients.pop(client)
-            else:
-                if status.stamp_s - heard_s > FORGET_AFTER_S:
-                    self._clients.pop(client)
+
+    def show(self, checks: Sequence[Check]) -> None:
+        """Tell everyone, now and when they follow, what was checked."""
+        values = [[check.subject, check.is_ok, check.found, check.remedy] for check in checks]
+        self._checks = json.dumps({"checks": values}).encode()
+        for client in list(self._clients):
+            self._send(self._checks, client)
 
     def close(self) -> None:
         """Take the socket away."""
         self._socket.close()
         self._path.unlink(missing_ok=True)
 
+    def _send(self, data: bytes, client: str) -> bool:
+        """Whether a client took it; one that has gone is forgotten, a slow one only misses it."""
+        try:
+            self._socket.sendto(data, client)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._clients.pop(client, None)
+            return False
+        return True
 
-def _status(fields: dict[str, Any]) -> Status:
+
+def _status(message: dict[str, Any]) -> Status:
     values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+        name: tuple(value) if isinstance(value, list) else value for name, value in message.items()
     }
     return Status(**values)
 

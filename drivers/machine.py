@@ -1,6 +1,7 @@
 """The guardian's state machine: pure, with the time as an argument.
 
-DISARMED → CHECKING → ARMED → ACTIVE ⇄ HOLD → DISARMED; FAULT and STOP from anywhere, and both are latched.
+DISARMED → CHECKING → ARMED → ACTIVE ⇄ HOLD → DISARMED; FAULT and STOP from anywhere, and both are latched. Toward
+safety anyone may lead at once; away from it only a person may, and never out of a latched state into motion.
 """
 
 from __future__ import annotations
@@ -20,10 +21,16 @@ DISARMED, CHECKING, ARMED, ACTIVE, HOLD, FAULT, STOP = (
     "FAULT",
     "STOP",
 )
+USER, CAREGIVER, SUPERVISOR, DEVICE = "user", "caregiver", "supervisor", "device"
+ROLES = (USER, CAREGIVER, SUPERVISOR, DEVICE)
 FRESH_TO_ACT = 5  # consecutive good intents before anything moves
 RAMP_S = 0.3  # from standing to full authority
 CHECKING_LIMIT_S = 5.0
+DWELL_S = 2.0  # a participant's wish to arm must last so long …
+DWELL_GAP_S = 0.5  # … and be repeated at least so often
 POWERED = (ARMED, ACTIVE, HOLD)
+RECENT_S = 2.0
+MOST_RECENT = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +44,19 @@ class Rules:
     stale_s : float
         Intents that rest on older samples are not good.
     hold_to_disarm_s, idle_to_disarm_s : float
-        How long HOLD and ARMED last.
+        How long HOLD lasts, and ARMED or ACTIVE without a wish to move.
+    spool_s : float
+        How long the device stands powered before anything moves.
+    user_may_arm : bool
+        Whether the participant may arm and accept faults; resetting a stop stays with the caregiver.
     """
 
     lease_s: float = 0.1
     stale_s: float = 0.15
     hold_to_disarm_s: float = 1.0
     idle_to_disarm_s: float = 60.0
+    spool_s: float = 1.0
+    user_may_arm: bool = False
 
 
 class Machine:
@@ -62,10 +75,12 @@ class Machine:
 
     Attributes
     ----------
-    state, reason : str
-        Where it is, and why.
+    state, reason, role : str
+        Where it is, why, and who led it there: user, caregiver, supervisor (the guardian itself) or device.
     since_s : float
         Since when.
+    last_complaint : str
+        What was wrong with the last bad intent.
     intent : Intent or None
         The last good intent.
     """
@@ -75,38 +90,50 @@ class Machine:
         self.n_outputs = n_outputs
         self.state = STOP if is_stopped else DISARMED
         self.reason = "stopped before; a caregiver must reset it" if is_stopped else "started"
+        self.role = SUPERVISOR
         self.since_s = now_s
         self.intent: Intent | None = None
         self._good_s = -math.inf
+        self._wish_s = now_s
         self._n_good = 0
-        self._recent_s: deque[float] = deque(maxlen=20)
+        self.last_complaint = ""
+        self._recent_s: deque[float] = deque(maxlen=MOST_RECENT)
+        self._bad_s: deque[float] = deque(maxlen=MOST_RECENT)
+        self._dwell = (-math.inf, -math.inf)
 
     def request(self, verb: str, role: str, now_s: float) -> None:
-        """Grant or ignore what somebody asks. Anyone may stop and disarm; only a caregiver may begin or reset."""
-        is_caregiver = role == "caregiver"
+        """Grant or ignore what somebody asks. Anyone may stop and disarm; only a person may begin, accept or reset."""
+        if role not in ROLES:
+            return
         if verb == "stop":
-            self._enter(STOP, f"stopped by the {role}", now_s)
+            self._enter(STOP, f"stopped by the {role}", now_s, role)
         elif verb == "disarm" and self.state in (CHECKING, *POWERED):
-            self._enter(DISARMED, f"disarmed by the {role}", now_s)
-        elif verb == "arm" and is_caregiver and self.state == DISARMED:
-            self._enter(CHECKING, "checking before power", now_s)
-        elif verb == "acknowledge" and is_caregiver and self.state == FAULT:
-            self._enter(DISARMED, "fault acknowledged", now_s)
-        elif verb == "reset_stop" and is_caregiver and self.state == STOP:
-            self._enter(DISARMED, "stop reset by the caregiver", now_s)
+            self._enter(DISARMED, f"disarmed by the {role}", now_s, role)
+        elif verb == "arm" and self.state == DISARMED and self._may_arm(role, now_s):
+            self._enter(CHECKING, "checking before power", now_s, role)
+        elif verb == "acknowledge" and self.state == FAULT and self._is_person(role):
+            self._enter(DISARMED, "fault acknowledged", now_s, role)
+        elif verb == "reset_stop" and self.state == STOP and role == CAREGIVER:
+            self._enter(DISARMED, "stop reset by the caregiver", now_s, role)
 
     def take(self, intent: Intent, now_s: float) -> None:
         """Take in an intent; only a good one counts: right length, finite, fresh, confident."""
-        if not self.is_good(intent, now_s):
+        complaint = self._complaint(intent, now_s)
+        if complaint:
             self._n_good = 0
+            self.last_complaint = complaint
+            self._bad_s.append(now_s)
             if self.state == ACTIVE:
-                self._enter(HOLD, self._complaint(intent, now_s), now_s)
+                self._enter(HOLD, complaint, now_s)
             return
         self.intent = intent
         self._good_s = now_s
-        self._n_good += 1
         self._recent_s.append(now_s)
-        if self.state in (ARMED, HOLD) and self._n_good >= FRESH_TO_ACT:
+        if intent.gate > 0.0 or intent.click > 0.0:
+            self._n_good += 1
+            self._wish_s = now_s
+        has_spooled = self.state == HOLD or (self.state == ARMED and now_s - self.since_s >= self.rules.spool_s)
+        if has_spooled and self._n_good >= FRESH_TO_ACT:
             self._enter(ACTIVE, "following intents", now_s)
 
     def tick(self, now_s: float) -> None:
@@ -120,6 +147,8 @@ class Machine:
             self._enter(DISARMED, f"held too long ({self.reason})", now_s)
         elif self.state == ARMED and waited_s >= self.rules.idle_to_disarm_s:
             self._enter(DISARMED, "armed without use", now_s)
+        elif self.state == ACTIVE and now_s - max(self._wish_s, self.since_s) >= self.rules.idle_to_disarm_s:
+            self._enter(DISARMED, "at rest for long", now_s)
         elif self.state == CHECKING and waited_s >= CHECKING_LIMIT_S:
             self._enter(DISARMED, f"checks did not finish: {self.reason}", now_s)
 
@@ -131,36 +160,65 @@ class Machine:
             else:
                 self._enter(ARMED, "ready; waiting for intents", now_s)
 
+    def hold(self, cause: str, now_s: float) -> None:
+        """Stand still for a cause that may pass; while it lasts, intents do not count."""
+        self._n_good = 0
+        if self.state == ACTIVE:
+            self._enter(HOLD, cause, now_s, DEVICE)
+
     def fail(self, cause: str, now_s: float) -> None:
         """Latch a fault; a STOP stays a STOP."""
         if self.state not in (FAULT, STOP):
-            self._enter(FAULT, cause, now_s)
+            self._enter(FAULT, cause, now_s, DEVICE)
 
     def lose_power(self, cause: str, now_s: float) -> None:
         """Record that the device has left its powered state by itself."""
-        if self.state in POWERED:
-            self._enter(DISARMED, cause, now_s)
+        if self.state in (CHECKING, *POWERED):
+            self._enter(DISARMED, cause, now_s, DEVICE)
 
     def authority(self, now_s: float) -> float:
-        """How much of the intended velocity counts now: 0 unless ACTIVE, then rising to 1."""
+        """How much of the intended velocity counts now: 0 unless ACTIVE, then rising smoothly to 1."""
         if self.state != ACTIVE:
             return 0.0
-        return min(1.0, (now_s - self.since_s) / RAMP_S)
+        share = min(1.0, max(0.0, (now_s - self.since_s) / RAMP_S))
+        return share * share * (3.0 - 2.0 * share)
+
+    def lease_left_s(self, now_s: float) -> float:
+        """How long the last good intent may still act; 0 unless ACTIVE."""
+        return max(0.0, self._good_s + self.rules.lease_s - now_s) if self.state == ACTIVE else 0.0
 
     def next_deadline_s(self) -> float:
         """When the lease runs out, if it runs."""
         return self._good_s + self.rules.lease_s if self.state == ACTIVE else math.inf
 
     def intent_rate_hz(self, now_s: float) -> float:
-        """Good intents per second over the last ones; 0 when they have ceased."""
-        recent = self._recent_s
+        """Good intents per second over the last two seconds; 0 when they have ceased."""
+        recent = [stamp_s for stamp_s in self._recent_s if now_s - stamp_s <= RECENT_S]
         if len(recent) < FRESH_TO_ACT or now_s - recent[-1] > self.rules.lease_s:
             return 0.0
-        return (len(recent) - 1) / max(recent[-1] - recent[0], 1e-6)
+        return len(recent) / RECENT_S
+
+    def n_bad_lately(self, now_s: float) -> int:
+        """Bad intents of the last two seconds."""
+        return sum(now_s - stamp_s <= RECENT_S for stamp_s in self._bad_s)
 
     def is_good(self, intent: Intent, now_s: float) -> bool:
         """Whether an intent may move anything."""
         return self._complaint(intent, now_s) == ""
+
+    def _is_person(self, role: str) -> bool:
+        return role == CAREGIVER or (role == USER and self.rules.user_may_arm)
+
+    def _may_arm(self, role: str, now_s: float) -> bool:
+        """A caregiver at once; a participant, where the profile allows it, with a wish that lasts."""
+        if role == CAREGIVER:
+            return True
+        if not self._is_person(role):
+            return False
+        begun_s, last_s = self._dwell
+        begun_s = begun_s if now_s - last_s <= DWELL_GAP_S else now_s
+        self._dwell = (begun_s, now_s)
+        return now_s - begun_s >= DWELL_S
 
     def _complaint(self, intent: Intent, now_s: float) -> str:
         if len(intent.velocity) != self.n_outputs:
@@ -176,9 +234,11 @@ class Machine:
             return f"the signals are {1e3 * age_s:.0f} ms old"
         return ""
 
-    def _enter(self, state: str, reason: str, now_s: float) -> None:
+    def _enter(self, state: str, reason: str, now_s: float, role: str = SUPERVISOR) -> None:
         self.state = state
         self.reason = reason
+        self.role = role
         self.since_s = now_s
+        self._dwell = (-math.inf, -math.inf)
         if state not in (ACTIVE, HOLD):
             self._n_good = 0

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from bci.errors import DeviceError
-from drivers.base import Declaration
-from drivers.dialogue import Dialogue, Feedback, Pause, Request
-from drivers.driver import Codec, Driver, axis_entry
+from drivers.base import Check, Declaration
+from drivers.dialogue import Dialogue, Feedback, Pause, Request, ask
+from drivers.driver import Codec, SpokenDriver, axis_entry
 from drivers.joint import Joint, clamp
 
 SET_TARGET, SET_SPEED, SET_ACCELERATION, GET_POSITION, GET_ERRORS = 0x84, 0x87, 0x89, 0x90, 0xA1
@@ -109,9 +109,9 @@ class Maestro:
         errors = yield from self._errors()
         return "maestro, " + (", ".join(error_names(errors)) or "no error")
 
-    def arm(self, lease_s: float) -> Dialogue[str]:
-        """Pulses off; prove the time-out by silence; set speed and acceleration; then **servos go to rest**."""
-        yield Request(self.disarm(()))
+    def prepare(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
+        """Pulses off; prove the time-out by silence; set speed and acceleration, which cannot be read back."""
+        yield Request(self._off())
         yield from self._errors()
         yield Pause(self.timeout_s + PROOF_MARGIN_S)
         if not (yield from self._errors()) & TIMEOUT_ERROR:
@@ -119,17 +119,23 @@ class Maestro:
                 f"The Maestro does not notice {1e3 * self.timeout_s:.0f} ms of silence.",
                 "Set its serial time-out in Pololu's Control Center, and every channel's home to 'Off'.",
             )
+        checks.append(Check("time-out", True, f"{1e3 * self.timeout_s:.0f} ms, tripped in silence"))
         wire = b""
         for joint in self.joints:
             speed = joint.axis.max_speed * joint.raw_per_unit / SPEED_RAW_S
             acceleration = joint.axis.max_acceleration * joint.raw_per_unit / ACCELERATION_RAW_S2
             wire += encode(SET_SPEED, joint.address, round(clamp(speed, 1, MAX_VALUE)))
             wire += encode(SET_ACCELERATION, joint.address, round(clamp(acceleration, 1, 255)))
-        wire += b"".join(encode(SET_TARGET, j.address, j.to_raw(_rest(j))) for j in self.joints)
         yield Request(wire)
         if errors := (yield from self._errors()):
-            raise DeviceError(f"Maestro: {', '.join(error_names(errors))}.", "Is its CRC mode on?")
-        return f"time-out of {1e3 * self.timeout_s:.0f} ms tripped in silence; open loop, limits cannot be read back"
+            raise DeviceError(f"Maestro: {', '.join(error_names(errors))}.", "Switch its CRC mode on.")
+        checks.append(Check("limits", True, "speed and acceleration given; the board cannot read them back"))
+
+    def arm(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
+        """Begin the pulses: **each servo jumps to its rest**, for nobody knows where it stands."""
+        yield Request(b"".join(encode(SET_TARGET, j.address, j.to_raw(_rest(j))) for j in self.joints))
+        checks.append(Check("feedback", True, "none: open loop, the pulse is reported, not the servo"))
+        yield from self._errors()
 
     def drive(self, positions: Sequence[float]) -> Dialogue[Feedback]:
         """Give targets, and read the pulses that the board gives."""
@@ -142,12 +148,16 @@ class Maestro:
         """Read without moving; this too feeds the time-out."""
         return (yield from self._read(b""))
 
-    def stop(self, positions: Sequence[float]) -> bytes:
-        """Pulses off: an analogue servo goes limp."""
-        return self.disarm(positions)
+    def stand(self, positions: Sequence[float]) -> Request:
+        """Hold the pulses that were last reported."""
+        pairs = zip(self.joints, positions, strict=True)
+        return Request(b"".join(encode(SET_TARGET, joint.address, joint.to_raw(p)) for joint, p in pairs))
 
-    def disarm(self, positions: Sequence[float]) -> bytes:
-        """Pulses off."""
+    def disarm(self, positions: Sequence[float]) -> Request:
+        """Pulses off: an analogue servo goes limp."""
+        return Request(self._off())
+
+    def _off(self) -> bytes:
         return b"".join(encode(SET_TARGET, joint.address, 0) for joint in self.joints)
 
     def _read(self, wire: bytes) -> Dialogue[Feedback]:
@@ -166,7 +176,7 @@ class Maestro:
         return Feedback(tuple(positions), (), tuple(faults))
 
     def _errors(self) -> Dialogue[int]:
-        answer = yield Request(encode(GET_ERRORS), 2, partial(_read_numbers, 1))
+        answer = yield from ask(Request(encode(GET_ERRORS), 2, partial(_read_numbers, 1)))
         if answer is None:
             raise DeviceError("The Maestro does not answer.", "Check cable and power; set its USB mode to Dual Port.")
         errors: int = answer[0]
@@ -182,8 +192,17 @@ def _rest(joint: Joint) -> float:
     return clamp(0.0, joint.axis.lower, joint.axis.upper)
 
 
-DRIVER = Driver(
-    declaration=Declaration(name="maestro", baud=115_200, safe_state="limp", has_watchdog=True, lease_max_ms=200),
+DRIVER = SpokenDriver(
+    declaration=Declaration(
+        name="maestro",
+        baud=115_200,
+        safe_state="limp",
+        has_watchdog=True,
+        lease_max_ms=200,
+        watchdog="Serial time-out, set in the board: without any command for that long pulses end. Asking feeds it, "
+        "so standing is an explicit target.",
+        has_feedback=False,
+    ),
     make=Maestro,
     twin="drivers.twins.maestro",
     codecs=(

@@ -13,7 +13,14 @@ from typing import TypeAlias
 
 from drivers.base import Axis, Declaration
 
-DEVICE = Declaration(name="node", baud=115200, safe_state="hold", has_watchdog=True, lease_max_ms=200)
+DEVICE = Declaration(
+    name="node",
+    baud=115200,
+    safe_state="hold",
+    has_watchdog=True,
+    lease_max_ms=200,
+    watchdog="Only set-points extend its lease; it refuses late ones; a reset cannot resume motion.",
+)
 
 VERSION = 1
 MAX_PACKET = 64
@@ -26,6 +33,7 @@ CRC = struct.Struct("<I")
 DISARMED, ARMED, ACTIVE, HOLD, FAULT, ESTOP = range(6)
 STATE_NAMES = ("DISARMED", "ARMED", "ACTIVE", "HOLD", "FAULT", "ESTOP")
 VELOCITY_MODE = 0
+NOT_MEASURED_C = -128
 
 FAULT_NAMES = (
     "set-point out of range",
@@ -37,7 +45,9 @@ FAULT_NAMES = (
     "supply voltage",
     "watchdog reset",
     "configuration differs",
+    "stop input",
 )
+SUPPLY, CONFIG_DIFFERS, STOP_INPUT = 1 << 6, 1 << 8, 1 << 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,8 +344,7 @@ def config_hash(axes: Sequence[Axis]) -> int:
 
 def pack_velocity(velocity: float, axis: Axis) -> int:
     """From units per second to 1/32767 of the axis's maximum; the device clamps what exceeds it."""
-    raw = round(velocity / axis.max_speed * FULL_SCALE)
-    return -FULL_SCALE if raw < -FULL_SCALE else FULL_SCALE if raw > FULL_SCALE else raw
+    return _pack(velocity / axis.max_speed)
 
 
 def unpack_velocity(raw: int, axis: Axis) -> float:
@@ -346,13 +355,19 @@ def unpack_velocity(raw: int, axis: Axis) -> float:
 def pack_position(position: float, axis: Axis) -> int:
     """From units to -32767 at the lower and 32767 at the upper bound."""
     fraction = (position - axis.lower) / (axis.upper - axis.lower)
-    raw = round((2.0 * fraction - 1.0) * FULL_SCALE)
-    return -FULL_SCALE if raw < -FULL_SCALE else FULL_SCALE if raw > FULL_SCALE else raw
+    return _pack(2.0 * fraction - 1.0)
 
 
 def unpack_position(raw: int, axis: Axis) -> float:
     """Undo `pack_position`."""
     return axis.lower + (raw / FULL_SCALE + 1.0) / 2.0 * (axis.upper - axis.lower)
+
+
+def _pack(share: float) -> int:
+    """From -1 to 1 into an integer; what is beyond is clamped, and what is no number is rest."""
+    if not -1.0 <= share <= 1.0:
+        return FULL_SCALE if share > 1.0 else -FULL_SCALE if share < -1.0 else 0
+    return round(share * FULL_SCALE)
 
 
 def fault_names(faults: int) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from bci.errors import DeviceError
 from drivers import modbus
-from drivers.base import Declaration
-from drivers.dialogue import Dialogue, Feedback, Pause
-from drivers.driver import Codec, Driver, axis_entry
+from drivers.base import Check, Declaration
+from drivers.dialogue import Dialogue, Feedback, Pause, Request, ask
+from drivers.driver import Codec, SpokenDriver, axis_entry
 from drivers.joint import Joint, clamp
 
 UNIT = 9
@@ -111,6 +111,7 @@ class Robotiq:
     def __init__(self, joints: Sequence[Joint], stroke_mm: float = 85.0, force: float = 0.3) -> None:
         (self.joint,) = joints
         self.joints: tuple[Joint, ...] = (self.joint,)
+        self._is_active = self._is_going = False
         self.force = round(255 * clamp(force, 0.0, 1.0))
         speed = self.joint.axis.max_speed * self.joint.raw_per_unit / 255.0 * stroke_mm  # mm/s
         self.speed = round(clamp((speed - SLOWEST_MM_S) / (FASTEST_MM_S - SLOWEST_MM_S), 0.0, 1.0) * FASTEST)
@@ -121,13 +122,20 @@ class Robotiq:
         state = {RESET: "reset", ACTIVATING: "activating", ACTIVE: "active"}.get(report.activation, "unknown")
         return f"robotiq gripper, unit {self.joint.address}, {state}, position {report.position}"
 
-    def arm(self, lease_s: float) -> Dialogue[str]:
+    def prepare(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
+        """Look at the fault status; nothing moves."""
+        report = yield from self._report()
+        if report.fault in (8, 10):
+            raise DeviceError(f"The gripper tells of a fault: {FAULTS[report.fault]}.", "Cure the cause first.")
+        state = "active" if report.activation == ACTIVE else "not active: arming makes a full stroke, keep clear"
+        checks.append(Check("gripper", True, f"{state}; speed {self.speed}, force {self.force} of 255"))
+
+    def arm(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
         """Activate when it is not yet: **the fingers make a full stroke**; then hold."""
         report = yield from self._report()
-        if report.fault >= 10 or not report.is_active:
+        if report.activation != ACTIVE or report.fault >= 10:
             yield from self._write(Command(False, False))
             yield Pause(POLL_S)
-        if report.activation != ACTIVE or report.fault >= 10:
             yield from self._write(Command(True, False))
             for _ in range(round(ACTIVATION_S / POLL_S)):
                 yield Pause(POLL_S)
@@ -139,13 +147,11 @@ class Robotiq:
                 f"The gripper did not activate: {FAULTS.get(report.fault, 'no fault told')}.", "Free the fingers."
             )
         yield from self._write(Command(True, False, report.position, self.speed, self.force))
-        report = yield from self._report()
-        if report.requested != report.position and report.is_going:
-            raise DeviceError("The gripper moves although it was told to hold.", "Switch its supply off and on.")
-        return "activated; the gripper tells of silence only after 1 s"
+        checks.append(Check("watchdog", True, "the gripper itself notices silence only after 1 s"))
 
     def drive(self, positions: Sequence[float]) -> Dialogue[Feedback]:
         """Give a goal and read the status, in one exchange."""
+        self._is_going = True
         command = Command(True, True, self.joint.to_raw(positions[0]), self.speed, self.force)
         registers = yield modbus.read_write(self.joint.address, INPUTS, N_REGISTERS, OUTPUTS, encode(command))
         return self._feedback(self._understand(registers))
@@ -154,23 +160,26 @@ class Robotiq:
         """Read without writing."""
         return self._feedback((yield from self._report()))
 
-    def stop(self, positions: Sequence[float]) -> bytes:
+    def stand(self, positions: Sequence[float]) -> Request:
         """Stop where it is, and keep the grip."""
-        return modbus.write(self.joint.address, OUTPUTS, encode(Command(True, False))[:1]).wire
+        self._is_going = False
+        return modbus.write(self.joint.address, OUTPUTS, encode(Command(True, False))[:1])
 
-    def disarm(self, positions: Sequence[float]) -> bytes:
-        """The same: whatever is held stays held."""
-        return self.stop(positions)
+    def disarm(self, positions: Sequence[float]) -> Request:
+        """The same: what is held stays held. A stroke of activation is ended by a reset."""
+        self._is_going = False
+        return modbus.write(self.joint.address, OUTPUTS, encode(Command(self._is_active, False))[:1])
 
     def _feedback(self, report: Report) -> Feedback:
-        faults = [f"gripper: {FAULTS.get(report.fault, f'fault {report.fault}')}"] if report.fault else []
-        if report.activation != ACTIVE:
+        is_told = report.fault in (8, *range(10, 16)) or (report.fault and self._is_going)
+        faults = [f"gripper: {FAULTS.get(report.fault, f'fault {report.fault}')}"] if is_told else []
+        if self._is_going and report.activation != ACTIVE:
             faults.append("gripper: not activated")
         is_held = report.is_going and report.contact in (OPENED_ONTO, CLOSED_ONTO)
         return Feedback((self.joint.to_position(report.position),), (), tuple(faults), "object held" if is_held else "")
 
     def _report(self) -> Dialogue[Report]:
-        registers = yield modbus.read(self.joint.address, modbus.READ_INPUT, INPUTS, N_REGISTERS)
+        registers = yield from ask(modbus.read(self.joint.address, modbus.READ_INPUT, INPUTS, N_REGISTERS))
         return self._understand(registers)
 
     def _understand(self, registers: tuple[int, ...] | None) -> Report:
@@ -182,10 +191,11 @@ class Robotiq:
         report = decode(registers)
         if report is None:
             raise DeviceError("The gripper's status cannot be read.", "Is it a 2F-85, 2F-140 or Hand-E?")
+        self._is_active = report.activation == ACTIVE
         return report
 
     def _write(self, command: Command) -> Dialogue[None]:
-        answer = yield modbus.write(self.joint.address, OUTPUTS, encode(command))
+        answer = yield from ask(modbus.write(self.joint.address, OUTPUTS, encode(command)))
         if answer is None or isinstance(answer, modbus.Refusal):
             raise DeviceError("The gripper does not take a command.", "Check cable, supply and unit number.")
 
@@ -200,8 +210,30 @@ def _replies(data: bytes) -> list[tuple[int, ...]]:
     return [answer] if answer is not None and not isinstance(answer, modbus.Refusal) else []
 
 
-DRIVER = Driver(
-    declaration=Declaration(name="robotiq", baud=115_200, safe_state="hold", has_watchdog=False, lease_max_ms=200),
+def scan() -> Dialogue[str]:
+    """Ask unit 9 for its status; nothing is written.
+
+    Raises
+    ------
+    DeviceError
+        When nobody answers.
+    """
+    registers = yield modbus.read(UNIT, modbus.READ_INPUT, INPUTS, N_REGISTERS)
+    if registers is None or isinstance(registers, modbus.Refusal):
+        raise DeviceError("No Robotiq gripper answers.", "Check cable and supply.")
+    return f"Robotiq gripper, unit {UNIT}"
+
+
+DRIVER = SpokenDriver(
+    declaration=Declaration(
+        name="robotiq",
+        baud=115_200,
+        safe_state="hold",
+        has_watchdog=False,
+        lease_max_ms=200,
+        watchdog="After 1 s of silence it reports fault 9: too late for a lease. It ends the move to its last goal, "
+        "which is at most one lease of travel away, and keeps its grip.",
+    ),
     make=Robotiq,
     twin="drivers.twins.robotiq",
     codecs=(Codec(examples=((0x3900, 0x00FF, 0xBD00), (0, 0, 0)), encode=_reply, decode=_replies, n_flips=3),),

@@ -2,46 +2,109 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bci.errors import DeviceError
+from drivers.base import Driver
 from drivers.machine import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceConfig:
+    """One device: where it is, what it follows, and how far it may go.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the session.
+    driver : str
+        Where its driver is, as ``module:attribute``.
+    section : mapping
+        Its section of the profile: port, baud, axes, options, maps, frame, actions.
+    limits : mapping
+        ``speed_fraction``, ``acceleration_fraction``, ``force_fraction``, ``may_stall`` (names of axes).
+    has_stop_button : bool
+        Whether a stop button is wired to it, which then must be tried before power.
+    """
+
+    name: str
+    driver: str
+    section: dict[str, Any]
+    limits: dict[str, Any]
+    has_stop_button: bool = False
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the guardian is told at its start, from a JSON file; nothing changes while it runs."""
+    """What the guardian is told at its start, from a JSON file; nothing changes while it runs.
 
-    driver: str
-    port: str
-    baud: int
+    Attributes
+    ----------
+    outputs : tuple of str
+        Names of the decoder's outputs.
+    rules : Rules
+        Times of the state machine.
+    devices : tuple of DeviceConfig
+        All that one stop stops.
+    intents_hz : float
+        How many intents a second the decoder should send; 0 when that is not known.
+    facts : tuple of dict
+        Checks that the session has made already, as fields of `drivers.base.Check`.
+    socket_dir, state_dir, log_path, ready_file : Path
+        Where it is reached, keeps a latched stop, writes its log, and says that it is ready.
+    path, digest : Path and str
+        Of the file that it was read from.
+    """
+
     outputs: tuple[str, ...]
-    maps: tuple[dict[str, Any], ...]
-    limits: dict[str, float]
-    stale_after_ms: float
+    rules: Rules
+    devices: tuple[DeviceConfig, ...]
     socket_dir: Path
     state_dir: Path
     log_path: Path
     ready_file: Path
-
-    @property
-    def rules(self) -> Rules:
-        """Times of the state machine."""
-        return Rules(
-            lease_s=self.limits["lease_ms"] / 1e3,
-            stale_s=self.stale_after_ms / 1e3,
-            hold_to_disarm_s=self.limits["hold_to_disarm_ms"] / 1e3,
-            idle_to_disarm_s=self.limits["idle_to_disarm_s"],
-        )
+    intents_hz: float = 0.0
+    facts: tuple[dict[str, Any], ...] = ()
+    path: Path = field(default=Path())
+    digest: str = ""
 
 
 def read_config(path: Path) -> Config:
     """Read the configuration that the session wrote."""
-    fields = json.loads(path.read_text(encoding="utf-8"))
+    text = path.read_bytes()
+    fields = json.loads(text)
     for name in ("socket_dir", "state_dir", "log_path", "ready_file"):
         fields[name] = Path(fields[name])
-    for name in ("outputs", "maps"):
-        fields[name] = tuple(fields[name])
-    return Config(**fields)
+    fields["outputs"], fields["facts"] = tuple(fields["outputs"]), tuple(fields.get("facts", ()))
+    fields["rules"] = Rules(**fields["rules"])
+    fields["devices"] = tuple(DeviceConfig(**device) for device in fields["devices"])
+    return Config(**fields, path=path, digest=hashlib.sha256(text).hexdigest())
+
+
+def is_unchanged(config: Config) -> bool:
+    """Whether the file still says what was read at the start."""
+    try:
+        return hashlib.sha256(config.path.read_bytes()).hexdigest() == config.digest
+    except OSError:
+        return False
+
+
+def load_driver(reference: str) -> Driver:
+    """Import what an entry point names.
+
+    Raises
+    ------
+    DeviceError
+        When it cannot be imported.
+    """
+    module, _, name = reference.partition(":")
+    try:
+        driver: Driver = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise DeviceError(f"Driver '{reference}' cannot be loaded: {error}.", "Install its package again.") from error
+    return driver

@@ -1,8 +1,9 @@
-"""The only code that touches pyserial: an exclusive port with bounded writes, whose every failure is a DeviceError."""
+"""The only code that touches pyserial: an exclusive port that never waits, whose every failure is a DeviceError."""
 
 from __future__ import annotations
 
 import contextlib
+import select
 from types import TracebackType
 from typing import Self
 
@@ -16,11 +17,17 @@ except ImportError:  # not POSIX
     TerminalError = OSError  # type: ignore[assignment,misc]
 
 WRITE_TIMEOUT_S = 0.05
+QUICK_S, SLOW_S = 0.004, 0.02  # what an adapter adds to an answer: with low-latency mode, and with FTDI's 16 ms timer
 PORT_ERRORS = (serial.SerialException, OSError, TerminalError)  # an unplugged adapter raises any of the three
 
 
 class Port:
     """A serial port that belongs to this process alone, as a context.
+
+    Attributes
+    ----------
+    latency_s : float
+        What the adapter may add to an answer.
 
     Raises
     ------
@@ -30,12 +37,15 @@ class Port:
 
     def __init__(self, path: str, baud: int) -> None:
         self.path = path
+        self.baud = baud
         try:
             self._serial = serial.Serial(path, baud, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
         except PORT_ERRORS as error:
             raise _refusal(path, error) from error
+        self.latency_s = SLOW_S
         with contextlib.suppress(*PORT_ERRORS, ValueError, NotImplementedError, AttributeError):
             self._serial.set_low_latency_mode(True)
+            self.latency_s = QUICK_S
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +75,7 @@ class Port:
         return data
 
     def write(self, data: bytes) -> None:
-        """Hand bytes to the port, waiting at most 50 ms.
+        """Hand bytes to the port without waiting; a port that has no room for a frame is as good as gone.
 
         Raises
         ------
@@ -73,8 +83,10 @@ class Port:
             When the port is gone, or does not take the bytes.
         """
         try:
+            if not select.select([], [self._serial], [], 0.0)[1]:
+                raise DeviceError(f"Port {self.path} takes no bytes any more.", "Check cable and device.")
             n_written = self._serial.write(data)
-        except PORT_ERRORS as error:
+        except (*PORT_ERRORS, ValueError) as error:
             raise DeviceError(f"Port {self.path} takes no bytes: {error}.", "Check cable and device.") from error
         if n_written != len(data):
             raise DeviceError(f"Port {self.path} took only a part of a frame.", "Check cable and device.")

@@ -21,8 +21,8 @@ MAPS = [
     {"intent": output, "axis": axis, "gain": 0.4 if axis != "hand" else 1.0}
     for output, axis in zip(OUTPUTS, ("x", "y", "z", "hand"), strict=True)
 ]
-LIMITS = {"lease_ms": 100, "hold_to_disarm_ms": 1000, "idle_to_disarm_s": 60, "speed_fraction": 1.0,
-          "acceleration_fraction": 1.0}  # fmt: skip
+LIMITS = {"speed_fraction": 1.0, "acceleration_fraction": 1.0}
+RULES = {"lease_s": 0.1, "stale_s": 0.15, "hold_to_disarm_s": 1.0, "idle_to_disarm_s": 60.0, "spool_s": 0.1}
 
 
 @dataclass
@@ -43,11 +43,15 @@ class Bench:
         self.port = ready.read_text()
         return twin
 
+    def device(self, **changes: object) -> dict[str, object]:
+        section = {"port": self.port, "baud": 115200, "maps": MAPS, **changes}
+        return {"name": "arm", "driver": "drivers.host:DRIVER", "section": section, "limits": LIMITS}
+
     def config(self, **changes: object) -> Path:
         path = self.folder / "guardian.json"
         fields = {
-            "driver": "node", "port": self.port, "baud": 115200, "outputs": OUTPUTS, "maps": MAPS, "limits": LIMITS,
-            "stale_after_ms": 150, "socket_dir": str(self.folder), "state_dir": str(self.folder),
+            "outputs": OUTPUTS, "rules": RULES, "devices": [self.device()],
+            "socket_dir": str(self.folder), "state_dir": str(self.folder),
             "log_path": str(self.folder / "guardian.jsonl"), "ready_file": str(self.folder / "guardian.ready"),
         }  # fmt: skip
         path.write_text(json.dumps({**fields, **changes}))

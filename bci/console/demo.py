@@ -17,14 +17,24 @@ from bci.plan import Demonstration, Display, create_plan
 from bci.profile import Profile, load_profile
 from bci.streams.network import configure
 from calibration.metrics import Trial
+from drivers.twins.avr import prepare_emulator
 
 OBSERVATION_S = 15.0
 SHORTEST_CLOSED_LOOP_S = 3.0
 
 
-def run_demo(seconds: float, seed: int, sessions: Path, has_display: bool) -> int:
-    """Run the demo and print its summary; the exit code is 0 when it ran to its end."""
+def run_demo(seconds: float, seed: int, sessions: Path, has_display: bool, device: str = "node") -> int:
+    """Run the demo and print its summary; the exit code is 0 when it ran to its end.
+
+    Raises
+    ------
+    DeviceError
+        When the emulated microcontroller is wanted and its tools are absent.
+    """
     console = Console()
+    if device == "node-avr":
+        with console.status("building the firmware (once)"):
+            prepare_emulator()
     observation_s = min(OBSERVATION_S, seconds - SHORTEST_CLOSED_LOOP_S)
     profile = _with_own_source(load_profile(find_profile("simulated")))
     plan = create_plan(
@@ -34,7 +44,7 @@ def run_demo(seconds: float, seed: int, sessions: Path, has_display: bool) -> in
         display=Display() if has_display else None,
     )
     configure(plan.lsl_scope, plan.lsl_session_id)
-    session = Session(plan, profile.device.port)
+    session = Session(plan, "node-avr" if device == "node-avr" else profile.device.port)
     with ends_on_sigterm():
         with console.status("starting (the first time on a machine compiles the kernels, about half a minute)"):
             session.start()

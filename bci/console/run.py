@@ -15,6 +15,7 @@ from bci.live.session import Session
 from bci.plan import create_plan
 from bci.profile import Profile, load_profile
 from bci.streams.network import configure
+from drivers.twins import TWINS
 
 
 def run_profile(
@@ -35,7 +36,8 @@ def run_profile(
         with console.status(f"waiting for stream '{profile.stream.name}'"):
             session.start()
         with session:
-            watch = Watch(session, f"bci run {profile.name} → {port}", seconds, arms_itself=port == "twin")
+            only_twins = all(where in TWINS for where in (port, *(device.port for device in profile.devices)))
+            watch = Watch(session, f"bci run {profile.name} → {port}", seconds, arms_itself=only_twins)
             try:
                 show(watch, console)
             finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 from rich.align import Align
 from rich.columns import Columns
@@ -14,9 +15,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from drivers.base import Check
+
 STATE_STYLES = {"ACTIVE": "bold green", "ARMED": "green", "HOLD": "yellow", "FAULT": "bold red", "STOP": "bold red"}
 MAP_WIDTH, MAP_HEIGHT = 33, 11
 NUMBERS_WIDTH = 28
+CHECK_LINES, CHECK_WIDTH = 16, 49
 
 
 @dataclass(frozen=True)
@@ -51,15 +55,43 @@ class Snapshot:
     data_age_ms: float = math.nan
     channels: str = ""
     events: Sequence[str] = field(default_factory=tuple)
+    checks: Sequence[Check] = field(default_factory=tuple)
     keys: str = "space stop   q quit"
 
 
 def draw(snapshot: Snapshot) -> RenderableType:
     """Draw the screen."""
     left: RenderableType = _map(snapshot.world) if snapshot.world is not None else _axes(snapshot)
-    body = Columns([left, _numbers(snapshot)], padding=(0, 1))
+    body: RenderableType = Columns([left, _numbers(snapshot)], padding=(0, 1))
+    if shows_checks(snapshot):
+        body = draw_checks(snapshot.checks)
     events = Text("\n".join(list(snapshot.events)[-3:]) or " ", style="dim", no_wrap=True, overflow="ellipsis")
     return Group(_header(snapshot), body, events, Text(snapshot.keys, style="reverse"))
+
+
+def shows_checks(snapshot: Snapshot) -> bool:
+    """Whether the checks before power are what matters now: while they run, and after a refusal."""
+    is_refused = snapshot.device_state == "DISARMED" and not all(check.is_ok for check in snapshot.checks)
+    return bool(snapshot.checks) and (snapshot.device_state == "CHECKING" or is_refused)
+
+
+def draw_checks(checks: Sequence[Check]) -> RenderableType:
+    """Every check with its measured value, refusals first and with what to do; what has no room is counted."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True, width=7)
+    table.add_column(no_wrap=True, width=18, overflow="ellipsis")
+    table.add_column(no_wrap=True, width=CHECK_WIDTH, overflow="ellipsis")
+    lines_left = CHECK_LINES
+    ordered = sorted(checks, key=lambda check: check.is_ok)
+    for i, check in enumerate(ordered):
+        lines = [check.found, *([] if check.is_ok else wrap(f"→ {check.remedy}", CHECK_WIDTH))]
+        lines_left -= len(lines)
+        if lines_left < 1:
+            table.add_row("", "", f"and {len(ordered) - i} more")
+            break
+        verdict = Text("ok", style="green") if check.is_ok else Text("REFUSED", style="bold red")
+        table.add_row(verdict, check.subject, Text("\n".join(lines)))
+    return Panel(table, title="checks before power")
 
 
 def _header(snapshot: Snapshot) -> RenderableType:

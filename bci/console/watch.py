@@ -17,13 +17,14 @@ from rich.console import Console
 from rich.live import Live
 
 from bci.console.keys import key_presses
-from bci.console.view import Snapshot, World, draw
+from bci.console.view import Snapshot, World, draw, shows_checks
 from bci.live.session import Session
 from bci.streams.latest import LatestSamples
 
 DRAW_EVERY_S = 0.1
 LINE_EVERY_S = 5.0  # where there is no terminal
 LATENCY_BINS = 3000
+DEMO_GRACE_S = 60.0  # for a device that is refused power again and again
 REARM_AFTER_S = 1.0
 QUALITY = "signals quality: channels "  # how the loop's event begins that counts the channels in use
 VERBS = {" ": "stop", "a": "arm", "d": "disarm", "f": "acknowledge", "r": "reset_stop"}
@@ -126,6 +127,7 @@ class Watch:
             data_age_ms=1e3 * (time.monotonic() - self._stamp_s),
             channels=self._channels,
             events=tuple(self._events),
+            checks=() if self.session.client is None else self.session.client.checks,
             keys=KEYS,
         )
 
@@ -173,7 +175,8 @@ def show(watch: Watch, console: Console) -> None:
         while watch.press(pressed()) and not watch.session.is_over:
             watch.session.check()
             watch.look()
-            if watch.session.plan.demonstration is None and watch.total_s and watch.elapsed_s >= watch.total_s:
+            grace_s = 0.0 if watch.session.plan.demonstration is None else DEMO_GRACE_S
+            if watch.total_s and watch.elapsed_s >= watch.total_s + grace_s:
                 break
             if time.monotonic() - drawn_s >= every_s:
                 drawn_s = time.monotonic()
@@ -210,4 +213,5 @@ def ends_on_sigterm() -> Iterator[None]:
 
 def _line(s: Snapshot) -> str:
     trials = f", {s.n_successes} of {s.n_trials} movements" if s.n_trials else ""
-    return f"{s.elapsed_s:5.0f} s  {s.device_state:<9} {s.phase}{trials}"
+    refused = [f"\n         refused: {c.subject}: {c.found}. {c.remedy}" for c in s.checks if not c.is_ok]
+    return f"{s.elapsed_s:5.0f} s  {s.device_state:<9} {s.phase}{trials}" + "".join(refused if shows_checks(s) else ())

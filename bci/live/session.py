@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bci.errors import DeviceError, SessionError
+from bci.errors import SessionError
 from bci.live.children import Child, start_child, wait_until_ready
+from bci.live.equipment import device_section, guardian_config, twin_module
 from bci.plan import Plan, write_json
+from bci.profile import Device
 from drivers.link import GuardianClient, Status
+from drivers.twins import TWINS
 
 START_PATIENCE_S = 120.0  # the first start on a machine compiles the kernels
 STOP_PATIENCE_S = 1.0
 PEERS = ("participant", "amplifier")  # simulated ones
+TWIN_PATIENCE_S = 60.0  # the first start of an emulated one compiles its firmware
 ENDING = (
     "stage",
     "display",
@@ -25,8 +28,7 @@ ENDING = (
     "loop",
     "guardian",
     "recorder",
-    "twin",
-)  # the recorder outlives whom it records
+)  # the twins come last: they outlive the guardian; the recorder outlives whom it records
 
 
 class Session:
@@ -39,7 +41,7 @@ class Session:
     plan : Plan
         Written by `create_plan`.
     port : str
-        Serial port of the device, or ``twin``.
+        Serial port of the device, or one of `drivers.twins.TWINS`.
     """
 
     def __init__(self, plan: Plan, port: str) -> None:
@@ -108,7 +110,8 @@ class Session:
             self._disarm(self.client)
             self.client.close()
             self.client = None
-        for name in ENDING:
+        twins = [name for name in self.children if name.startswith("twin")]
+        for name in (*ENDING, *twins):
             child = self.children.pop(name, None)
             if child is not None:
                 child.stop(30.0 if name == "recorder" else 5.0)
@@ -124,8 +127,7 @@ class Session:
 
     def _start(self) -> None:
         plan = self.plan
-        port = self._start_twin() if self.port == "twin" else self.port
-        self._start_guardian(port)
+        self._start_guardian()
         self.client = GuardianClient(plan.runtime, "operator")
         if plan.is_recorded:
             self._launch("recorder", "bci.recording.recorder", str(plan.folder))
@@ -138,36 +140,31 @@ class Session:
         if plan.demonstration is not None:
             self._launch("stage", "bci.live.stage", str(plan.folder))
 
-    def _start_twin(self) -> str:
-        ready, trace = self.plan.ready_file("twin"), self.plan.path("trace.csv")
-        self._wait(self._launch("twin", "drivers.twins.node", f"--ready={ready}", f"--trace={trace}"), 10.0)
-        return ready.read_text(encoding="utf-8").strip()
-
-    def _start_guardian(self, port: str) -> None:
-        plan, device = self.plan, self.plan.profile.device
-        installed = {entry.name for entry in entry_points(group="bci.devices")}
-        if device.driver not in installed:
-            raise DeviceError(
-                f"Driver '{device.driver}' is not installed; there is {', '.join(sorted(installed)) or 'none'}.",
-                "Correct device.driver in the profile.",
-            )
-        state_dir = plan.runtime if self.port == "twin" else _state_dir(port)
-        config = {
-            "driver": device.driver,
-            "port": port,
-            "baud": device.baud,
-            "outputs": plan.profile.decoder.outputs,
-            "maps": [m.model_dump() for m in device.maps],
-            "limits": device.limits.model_dump(),
-            "stale_after_ms": plan.profile.stream.stale_after_ms,
-            "socket_dir": str(plan.runtime),
-            "state_dir": str(state_dir),
-            "log_path": str(plan.path("guardian.jsonl")),
-            "ready_file": str(plan.ready_file("guardian")),
-        }
+    def _start_guardian(self) -> None:
+        """Start the twins that stand in for devices, then the guardian that owns all of them."""
+        plan = self.plan
+        ports = {device.name: device.port for device in plan.profile.all_devices}
+        ports[plan.profile.device.name] = self.port
+        real = [port for port in ports.values() if port not in TWINS]
+        for device in plan.profile.all_devices:
+            if ports[device.name] in TWINS:
+                ports[device.name] = self._start_twin(device, ports[device.name])
+        config = guardian_config(plan, ports, _state_dir(real[0]) if real else plan.runtime)
         path = plan.path("guardian.json")
         write_json(path, config)
         self._wait(self._launch("guardian", "drivers.guardian", str(path)), 10.0)
+
+    def _start_twin(self, device: Device, port: str) -> str:
+        """Start what stands in for a device; return the path of its port."""
+        is_first = device.name == self.plan.profile.device.name
+        name = "twin" if is_first else f"twin-{device.name}"
+        module = twin_module(device, port)
+        ready, trace = self.plan.ready_file(name), self.plan.path("trace.csv" if is_first else f"{name}.csv")
+        section = self.plan.path(f"{name}.json")
+        write_json(section, device_section(device, ""))
+        child = self._launch(name, module, f"--ready={ready}", f"--trace={trace}", f"--device={section}")
+        self._wait(child, TWIN_PATIENCE_S)
+        return ready.read_text(encoding="utf-8").strip()
 
     def _launch(self, name: str, *arguments: str) -> Child:
         self.children[name] = start_child(name, arguments, self.plan.folder)

@@ -6,6 +6,7 @@ import numpy as np
 
 from bci.profile import Profile
 from bci.types import Array
+from drivers.mapping import rotation
 
 
 class Workspace:
@@ -13,14 +14,23 @@ class Workspace:
 
     def __init__(self, profile: Profile) -> None:
         self.outputs = profile.decoder.outputs
-        self._axis_of = {m.intent: (m.axis, m.gain) for m in profile.device.maps}
+        self._axis_of: dict[str, tuple[str, float, float]] = {}
+        self._turn = np.eye(len(self.outputs))
+        for i, device in enumerate(profile.all_devices):
+            for m in device.maps:
+                label = m.axis if i == 0 else f"{device.name}.{m.axis}"
+                self._axis_of.setdefault(m.intent, (label, m.gain, m.offset))
+            if device.frame is not None:
+                where = [self.outputs.index(name) for name in device.frame.intents]
+                self._turn[np.ix_(where, where)] = rotation(device.frame.rotation_deg)
 
     def position(self, axes: tuple[str, ...], positions: tuple[float, ...]) -> Array:
         """Where the device stands; an output that moves no axis stays at 0."""
         by_axis = dict(zip(axes, positions, strict=True))
-        where = np.zeros(len(self.outputs))
+        turned = np.zeros(len(self.outputs))
         for i, output in enumerate(self.outputs):
             if output in self._axis_of:
-                axis, gain = self._axis_of[output]
-                where[i] = by_axis[axis] / gain
+                axis, gain, offset = self._axis_of[output]
+                turned[i] = (by_axis[axis] - offset) / gain
+        where: Array = self._turn.T @ turned
         return where

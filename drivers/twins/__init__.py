@@ -1,1 +1,3 @@
-"""Software twins of devices on pseudo-terminals, with dynamics."""
+"""Software twins of devices, each on a pseudo-terminal; `TWINS` names them as a profile's ``device.port`` may."""
+
+TWINS = {"twin": "drivers.twins.node", "node-avr": "drivers.twins.avr"}

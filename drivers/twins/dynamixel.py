@@ -7,7 +7,6 @@ from typing import Any
 
 from drivers.base import Axis
 from drivers.bus import EVERYONE, Instruction, Reply
-from drivers.driver import build
 from drivers.dynamixel import (
     ACCELERATION_STEPS_S2,
     ALERT,
@@ -169,7 +168,7 @@ class DynamixelBus:
 
 def make(section: dict[str, Any]) -> DynamixelBus:
     """The twin of a device section."""
-    speaker = build(DRIVER, section or DRIVER.example)
+    speaker = DRIVER.build(section or DRIVER.example)
     return DynamixelBus(speaker.joints, 5 if getattr(speaker, "goal_current", 0) else POSITION_MODE)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from drivers.base import Axis
 from drivers.bus import EVERYONE, Instruction, Reply
-from drivers.driver import build
 from drivers.feetech import (
     DRIVER,
     PING,
@@ -145,7 +144,7 @@ class FeetechBus:
 
 def make(section: dict[str, Any]) -> FeetechBus:
     """The twin of a device section."""
-    speaker = build(DRIVER, section or DRIVER.example)
+    speaker = DRIVER.build(section or DRIVER.example)
     return FeetechBus(speaker.joints, getattr(speaker, "series", "sts"))
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from drivers.base import Axis
-from drivers.driver import build
 from drivers.fes import (
     CHANNEL_CONFIG,
     DRIVER,
@@ -120,7 +119,7 @@ class Stimulator:
 
 def make(section: dict[str, Any]) -> Stimulator:
     """The twin of a device section."""
-    return Stimulator(build(DRIVER, section or DRIVER.example).joints)
+    return Stimulator(DRIVER.build(section or DRIVER.example).joints)
 
 
 if __name__ == "__main__":

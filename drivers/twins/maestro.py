@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from drivers.base import Axis
-from drivers.driver import build
 from drivers.joint import Joint
 from drivers.maestro import (
     ACCELERATION_RAW_S2,
@@ -126,7 +125,7 @@ class MaestroBoard:
 
 def make(section: dict[str, Any]) -> MaestroBoard:
     """The twin of a device section."""
-    speaker = build(DRIVER, section or DRIVER.example)
+    speaker = DRIVER.build(section or DRIVER.example)
     return MaestroBoard(speaker.joints, getattr(speaker, "timeout_s", 0.2))
 
 

@@ -74,9 +74,11 @@ class NodeDevice:
         self.session = 0
         self._receiver = Receiver()
         self._n_refused = 0
+        self._n_foreign = 0
         self._seq = 0
         self._last_seq = 0
         self._goal = [0.0] * len(axes)
+        self._lease_ms = LEASE_MAX_MS
         self._lease_until_ms = 0
         self._hold_since_ms = 0
         self._challenge = 0
@@ -115,6 +117,9 @@ class NodeDevice:
 
     def _answer(self, packet: Packet, now_ms: int) -> bytes:
         message = packet.message
+        if isinstance(message, HelloAck | AxisInfo | Status):
+            self._n_foreign += 1  # only a device says that: to a device it is a wrong type
+            return b""
         if isinstance(message, Hello):
             return self._greet(message, now_ms)
         if isinstance(message, Estop):
@@ -149,6 +154,7 @@ class NodeDevice:
         elif isinstance(message, Arm) and self.state == DISARMED:
             if message.config_hash == self._config_hash:
                 self.faults = 0
+                self._lease_ms = min(message.lease_ms, LEASE_MAX_MS)
                 self._enter(ARMED)
             else:
                 self.faults |= CONFIG_DIFFERS
@@ -169,7 +175,7 @@ class NodeDevice:
             self._n_refused += 1
             return
         self.state = ACTIVE
-        self._lease_until_ms = now_ms + min(message.ttl_ms, LEASE_MAX_MS)
+        self._lease_until_ms = now_ms + min(message.ttl_ms, self._lease_ms)
         for i, (raw, axis) in enumerate(zip(message.values, self.axes, strict=True)):
             if not -FULL_SCALE <= raw <= FULL_SCALE:
                 self.faults |= OUT_OF_RANGE
@@ -182,8 +188,8 @@ class NodeDevice:
             faults=self.faults,
             tick_ms=now_ms,
             last_seq=self._last_seq,
-            n_ok=self._receiver.n_ok,
-            n_bad=self._receiver.n_bad + self._n_refused,
+            n_ok=self._receiver.n_ok - self._n_foreign,
+            n_bad=self._receiver.n_bad + self._n_refused + self._n_foreign,
             challenge=self._challenge,
             supply_mv=12_000,
             temperature_c=25,

@@ -8,8 +8,27 @@ import pytest
 
 from bci.configs import find_profile
 
-COMMANDS = ["", "demo", "run", "replay", "fit", "evaluate", "streams", "devices", "doctor", "profile", "profile check",
-            "simulate", "simulate participant", "simulate amplifier"]  # fmt: skip
+COMMANDS = [
+    "",
+    "demo",
+    "run",
+    "replay",
+    "fit",
+    "evaluate",
+    "streams",
+    "devices",
+    "driver-test",
+    "doctor",
+    "profile",
+    "profile check",
+    "device",
+    "device dry-run",
+    "device log",
+    "device firmware",
+    "simulate",
+    "simulate participant",
+    "simulate amplifier",
+]
 
 
 def bci(*arguments, timeout=60, **options):

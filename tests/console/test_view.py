@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from bci.console.view import Snapshot, World, draw
+from drivers.base import Check
 
 OUTPUTS = ("vx", "vy", "vz", "grasp")
 
@@ -55,3 +56,28 @@ def test_what_is_not_known_yet_is_shown_as_such():
 
 def test_values_off_the_map_do_not_break_it():
     assert screen(world=World((7.0, -3.0, 2.0, 5.0), (9.0, 9.0, -1.0, 0.0), True, True), intent=(math.nan,) * 4)
+
+
+CHECKS = [Check(f"check {i}", True, f"{i} ms") for i in range(12)]
+REFUSAL = Check(
+    "stop button", False, "not tried in this session", "Press it once, let go, then reset the stop (key r)."
+)
+
+
+@pytest.mark.parametrize("n_refused", [0, 1, 3, 12])
+def test_the_checks_before_power_fit_with_their_values_and_remedies(n_refused):
+    text = screen(device_state="CHECKING", checks=CHECKS + [REFUSAL] * n_refused)
+    lines = text.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    if n_refused:
+        assert "REFUSED" in text
+        assert "→ Press it once" in text
+    else:
+        assert all(f"check {i}" in text and f"{i} ms" in text for i in range(12))
+
+
+def test_a_refusal_stays_on_the_screen_until_something_is_armed():
+    assert "REFUSED" in screen(device_state="DISARMED", checks=[*CHECKS, REFUSAL])
+    assert "REFUSED" not in screen(device_state="ACTIVE", checks=[*CHECKS, REFUSAL])
+    assert "check 3" not in screen(device_state="DISARMED", checks=CHECKS)

@@ -35,7 +35,7 @@ def test_without_intents_it_refuses_to_arm_and_says_why(bench):
     bench.client.request("arm", "caregiver")
     bench.wait("CHECKING")
     status = bench.wait(DISARMED)
-    assert "intents come at 0 Hz" in status.reason
+    assert "intents: 0 Hz" in status.reason
 
 
 def test_silence_of_the_decoder_holds_within_the_lease_and_disarms_after_a_second(bench):
@@ -160,14 +160,14 @@ def test_a_port_in_use_is_refused_in_one_line(bench):
 
 
 def test_a_port_that_is_not_there_is_refused_in_one_line(bench):
-    result = run_guardian(bench, port="/dev/ttyNOTHING")
+    result = run_guardian(bench, devices=[bench.device(port="/dev/ttyNOTHING")])
     assert result.returncode == 1
     assert "/dev/ttyNOTHING does not exist" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
 def test_a_mapping_to_an_axis_that_the_device_lacks_is_refused_before_anything_is_armed(bench):
-    result = run_guardian(bench, maps=[{"intent": "vx", "axis": "wrist", "gain": 1.0}])
+    result = run_guardian(bench, devices=[bench.device(maps=[{"intent": "vx", "axis": "wrist", "gain": 1.0}])])
     assert result.returncode == 1
     assert "has no axis wrist; it has x, y, z, hand" in result.stderr
 

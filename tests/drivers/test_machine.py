@@ -1,6 +1,8 @@
 """Who may move the device, and when: every rule with the time in our hands."""
 
+import dataclasses
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -14,8 +16,8 @@ def intent(now_s, velocity=(0.1, 0.2), is_confident=True, age_s=0.01, **discrete
     return Intent(0, now_s - age_s, velocity, 1.0, is_confident, **discrete)
 
 
-def armed():
-    machine = Machine(Rules(), 2, False, 0.0)
+def armed(**rules):
+    machine = Machine(Rules(**{"spool_s": 0.1, **rules}), 2, False, 0.0)
     machine.request("arm", "caregiver", 0.0)
     machine.checked([], 0.1)
     return machine
@@ -162,3 +164,82 @@ def test_without_a_caregiver_nothing_ever_moves(script):
             machine.tick(now)
         assert machine.state not in (CHECKING, ARMED, ACTIVE, HOLD)
         assert machine.authority(now) == 0.0
+
+
+def test_a_powered_device_stands_for_a_second_before_anything_moves():
+    machine = armed(spool_s=1.0)
+    for i in range(60):
+        now_s = 0.2 + 0.02 * i
+        machine.take(intent(now_s), now_s)
+        assert machine.state == (ACTIVE if now_s >= 1.1 else ARMED), now_s
+
+
+def test_intents_of_rest_begin_nothing():
+    machine = armed()
+    for i in range(20):
+        machine.take(dataclasses.replace(intent(1.0 + 0.02 * i), gate=0.0), 1.0 + 0.02 * i)
+    assert machine.state == ARMED
+
+
+def test_long_rest_ends_power():
+    machine, now = active()
+    for i in range(70):
+        machine.take(dataclasses.replace(intent(now + i), gate=0.0), now + i)
+        machine.tick(now + i)
+    assert machine.state == DISARMED
+    assert "at rest" in machine.reason
+
+
+def test_a_participant_may_arm_only_where_the_profile_says_so_and_with_a_wish_that_lasts():
+    machine = Machine(Rules(user_may_arm=True), 2, False, 0.0)
+    for now_s in (0.0, 0.4, 0.8, 3.0, 3.4, 3.8, 4.2, 4.6):
+        machine.request("arm", "user", now_s)
+        assert machine.state == DISARMED
+    for now_s in (5.0, 5.4):
+        machine.request("arm", "user", now_s)
+    assert machine.state == CHECKING
+    assert machine.role == "user"
+    machine.fail("stuck", 6.0)
+    machine.request("acknowledge", "user", 6.0)
+    assert machine.state == DISARMED
+    machine.request("stop", "user", 7.0)
+    machine.request("reset_stop", "user", 7.0)
+    assert machine.state == STOP
+
+
+@pytest.mark.parametrize("role", ["supervisor", "device", "stranger", ""])
+def test_no_machine_leads_away_from_safety(role):
+    machine = Machine(Rules(user_may_arm=True), 2, False, 0.0)
+    for now_s in range(10):
+        machine.request("arm", role, now_s / 4)
+    assert machine.state == DISARMED
+    machine.fail("stuck", 3.0)
+    machine.request("acknowledge", role, 3.0)
+    assert machine.state == FAULT
+
+
+def test_authority_rises_smoothly_and_never_falls():
+    machine, now = active()
+    shares = [machine.authority(now + 0.001 * i) for i in range(400)]
+    assert shares == sorted(shares)
+    assert shares[0] == 0.0
+    assert shares[-1] == 1.0
+    assert max(after - before for before, after in pairwise(shares)) < 0.0051
+
+
+def test_the_lease_that_a_set_point_gets_is_what_is_left_of_the_intents():
+    machine, now = active()
+    assert machine.lease_left_s(now) == pytest.approx(0.1)
+    assert machine.lease_left_s(now + 0.06) == pytest.approx(0.04)
+    assert machine.lease_left_s(now + 0.2) == 0.0
+
+
+def test_a_cause_that_may_pass_holds_and_intents_do_not_count_while_it_lasts():
+    machine, now = active()
+    for i in range(20):
+        machine.hold("damaged answers", now + 0.02 * i)
+        machine.take(intent(now + 0.02 * i), now + 0.02 * i)
+    assert machine.state == HOLD
+    for i in range(5):
+        machine.take(intent(now + 0.5 + 0.02 * i), now + 0.5 + 0.02 * i)
+    assert machine.state == ACTIVE

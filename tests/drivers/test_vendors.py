@@ -22,7 +22,6 @@ from science_mode_4.protocol.protocol import Protocol
 from science_mode_4.protocol.types import Channel, Connector
 
 from drivers import dynamixel, feetech, fes, maestro, modbus, robotiq
-from drivers.driver import build
 from drivers.twins.dynamixel import DynamixelBus
 from drivers.twins.feetech import FeetechBus
 from drivers.twins.fes import Stimulator
@@ -57,7 +56,7 @@ def wait_for(condition, patience_s=10.0):
 
 
 def joints(driver):
-    return build(driver, driver.example).joints
+    return driver.build(driver.example).joints
 
 
 @given(servo=st.integers(0, 253), address=st.integers(0, 80), data=st.binary(min_size=1, max_size=30))
@@ -180,7 +179,7 @@ def test_gripper_answers_of_the_manual_are_understood():
     assert (report.activation, report.contact, report.position, report.current) == (3, robotiq.MOVING, 14, 10)
     held = robotiq.decode(modbus.read(9, 3, 2000, 3).read(bytes.fromhex("09 03 06 B9 00 00 FF BD 00 1D 7C")))
     assert (held.contact, held.position, held.fault) == (robotiq.CLOSED_ONTO, 189, 0)
-    stop = build(robotiq.DRIVER, robotiq.DRIVER.example).disarm((0.0,))
+    stop = robotiq.DRIVER.build(robotiq.DRIVER.example).stand((0.0,)).wire
     assert stop.hex(" ").upper() == "09 10 03 E8 00 01 02 01 00 E4 28"
 
 

@@ -1,0 +1,116 @@
+"""Which reports are believed, and what is wrong with a device."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.base import Axis, Report
+from drivers.belief import Belief, judge_silence
+
+AXIS = Axis("x", "m", 0.0, 0.4, 0.4, 12.0)
+
+
+def belief(**options):
+    return Belief((AXIS,), **options)
+
+
+def report(now_s, position, **fields):
+    return Report(now_s, (position,), **fields)
+
+
+def run(speed_of, velocity=0.3, seconds=1.0, **options):
+    """Drive an axis that moves with `speed_of(t)`; when it is a fault, or infinity."""
+    b, position = belief(**options), 0.0
+    for i in range(round(seconds / 0.02)):
+        now_s = 0.02 * i
+        b.hear(report(now_s, position), True)
+        if b.follow([velocity], 0.02, now_s) is not None:
+            return now_s
+        position += speed_of(now_s) * 0.02
+    return math.inf
+
+
+def test_an_axis_that_follows_is_left_alone_even_with_lag():
+    assert run(lambda t: 0.3 if t > 0.1 else 0.0) == math.inf
+    assert run(lambda t: 0.15) == math.inf
+
+
+@pytest.mark.parametrize("velocity", [0.05, 0.1, 0.3])
+def test_an_axis_that_gets_stuck_is_a_fault_soon(velocity):
+    stuck_s = 0.5
+    seen_s = run(lambda t: velocity if t < stuck_s else 0.0, velocity, seconds=2.0) - stuck_s
+    assert 0.0 < seen_s <= 0.4
+
+
+def test_a_slow_axis_that_is_stuck_is_noticed_when_it_should_have_moved_by_a_fiftieth_of_its_range():
+    assert run(lambda t: 0.0, velocity=0.01, seconds=3.0) == pytest.approx(0.8, abs=0.1)
+
+
+def test_an_axis_that_moves_the_wrong_way_is_a_fault():
+    assert run(lambda t: -0.3) <= 0.3
+
+
+def test_a_gripper_may_be_held_up_by_what_it_grips():
+    assert run(lambda t: 0.0, may_stall=("x",)) == math.inf
+
+
+def test_an_impossible_position_is_not_believed_and_three_are_a_fault():
+    b = belief()
+    assert b.hear(report(0.0, 0.1), True) is None
+    assert b.hear(report(0.02, 0.35), True) is None
+    assert b.positions == (0.1,)
+    assert b.hear(report(0.04, 0.105), True) is None
+    assert b.positions == (0.105,)
+    troubles = [b.hear(report(0.06 + 0.02 * i, 0.39), True) for i in range(3)]
+    assert troubles[:2] == [None, None]
+    assert troubles[2].is_fault
+    assert b.positions == (0.105,)
+
+
+def test_without_power_a_person_may_move_it_anywhere():
+    b = belief()
+    for i, position in enumerate((0.0, 0.4, -0.3, 0.9)):
+        assert b.hear(report(0.02 * i, position), False) is None
+        assert b.positions == (position,)
+
+
+@given(st.lists(st.one_of(st.floats(), st.just(math.nan)), max_size=50))
+def test_no_report_ever_makes_a_believed_position_jump(positions):
+    b = belief()
+    b.hear(report(0.0, 0.2), True)
+    for i, position in enumerate(positions, 1):
+        before = b.positions[0]
+        b.hear(report(0.02 * i, position), True)
+        assert abs(b.positions[0] - before) <= 0.4 * (0.06 + 0.02 * i) + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [({"faults": ("over-current",)}, "over-current"), ({"position": 0.5}, "outside"), ({"position": -0.2}, "outside")],
+)
+def test_faults_and_positions_outside_are_faults_at_once(fields, words):
+    position = fields.pop("position", 0.2)
+    trouble = belief().hear(report(0.0, position, **fields), True)
+    assert trouble.is_fault
+    assert words in trouble.cause
+
+
+def test_four_damaged_answers_in_a_row_hold_and_more_than_a_twentieth_of_a_second_is_a_fault():
+    b = belief()
+    assert b.count(10, 3, 0.0) is None
+    assert b.count(10, 6, 0.1) is None
+    assert not b.count(10, 7, 0.1).is_fault
+    assert b.count(11, 7, 0.2) is None
+    for i in range(60):
+        trouble = b.count(12 + i, 7 + i // 10, 0.3 + 0.02 * i)
+        if trouble:
+            break
+    assert trouble.is_fault
+
+
+@pytest.mark.parametrize(("silent_s", "verdict"), [(0.05, None), (0.15, False), (0.5, True), (math.inf, True)])
+def test_silence_holds_first_and_is_a_fault_later(silent_s, verdict):
+    trouble = judge_silence(silent_s)
+    assert (None if trouble is None else trouble.is_fault) == verdict

@@ -1,0 +1,545 @@
+"""Every spoken device with its twin in memory and the time in our hands: arming, driving, silence, faults."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bci.errors import DeviceError
+from drivers import dynamixel, feetech, fes, maestro, robotiq
+from drivers.base import OFF, ON, PREPARED, Axis
+from drivers.driver import read_joints
+from drivers.dynamixel import TRIPPED
+from drivers.exchange import Exchange
+from drivers.joint import Goals, Joint
+from drivers.positioner import Positioner
+from drivers.twins.dynamixel import DynamixelBus
+from drivers.twins.feetech import FeetechBus
+from drivers.twins.fes import Stimulator
+from drivers.twins.maestro import MaestroBoard
+from drivers.twins.robotiq import Gripper
+
+DRIVERS = {
+    d.declaration.name: d for d in (feetech.DRIVER, dynamixel.DRIVER, robotiq.DRIVER, maestro.DRIVER, fes.DRIVER)
+}
+TWINS = {
+    "feetech": FeetechBus,
+    "dynamixel": DynamixelBus,
+    "maestro": MaestroBoard,
+    "fes": Stimulator,
+    "robotiq": lambda joints: Gripper(joints[0]),
+}
+LEASE_S = 0.1
+every = pytest.mark.parametrize("name", DRIVERS)
+with_feedback = pytest.mark.parametrize("name", ["feetech", "dynamixel", "robotiq"])
+
+
+class MemoryPort:
+    """A port whose other end is the twin itself; time passes only when it is told to."""
+
+    latency_s = 0.005
+
+    def __init__(self, twin):
+        self.twin, self.now_s, self.answers, self.said = twin, 0.0, b"", []
+        self.is_unplugged = False
+
+    def read(self):
+        if self.is_unplugged:
+            raise DeviceError("Port is gone.", "Plug it in.")
+        data, self.answers = self.answers, b""
+        return data
+
+    def write(self, data):
+        if self.is_unplugged:
+            raise DeviceError("Port is gone.", "Plug it in.")
+        self.said.append((self.now_s, data))
+        self.answers += self.twin.feed(data, round(1e3 * self.now_s))
+
+    def close(self):
+        pass
+
+
+class Bench:
+    """A host and its device; `guard` plays the guardian for a while."""
+
+    def __init__(self, name, **options):
+        self.driver = DRIVERS[name]
+        section = {**self.driver.example, "options": {**self.driver.example["options"], **options}}
+        speaker = self.driver.build(section)
+        self.twin = TWINS[name](speaker.joints)
+        self.port = MemoryPort(self.twin)
+        n_misses = self.driver.n_misses
+        self.host = Positioner(self.port, 1_000_000, speaker, self.driver.declaration, n_misses=n_misses)
+
+    @property
+    def now_s(self):
+        return self.port.now_s
+
+    def pass_time(self, seconds):
+        for _ in range(round(seconds / 0.002)):
+            self.port.now_s += 0.002
+            self.twin.step(round(1e3 * self.port.now_s), 0.002)
+            if not self.port.is_unplugged:
+                self.host.hear(self.port.now_s)
+
+    def guard(self, seconds, velocities=None):
+        for _ in range(round(seconds / 0.02)):
+            if velocities is None:
+                self.host.watch(self.now_s)
+            else:
+                self.host.drive(velocities, LEASE_S, self.now_s)
+            self.pass_time(0.02)
+
+    def prepared(self):
+        self.guard(0.1)
+        self.host.prepare(LEASE_S, self.now_s)
+        self.guard(1.5)
+        return self
+
+    def armed(self):
+        self.prepared()
+        assert self.host.phase == PREPARED, self.host.checks
+        self.host.arm(self.now_s)
+        self.guard(3.0)
+        assert self.host.phase == ON, self.host.checks
+        return self
+
+    def driving(self, fraction=0.5, seconds=0.2):
+        self.armed()
+        self.guard(seconds, self.speeds(fraction))
+        return self
+
+    def speeds(self, fraction):
+        return [fraction * axis.max_speed for axis in self.host.axes]
+
+    def still(self, seconds=0.4):
+        """Whether nothing moves any more, after a moment to brake."""
+        self.pass_time(seconds)
+        before = list(self.twin.positions)
+        self.pass_time(0.1)
+        return before == list(self.twin.positions)
+
+
+@every
+def test_preparing_and_arming_say_what_was_measured_and_move_only_what_must(name):
+    bench = Bench(name).prepared()
+    assert bench.host.phase == PREPARED, bench.host.checks
+    assert all(check.is_ok and check.found for check in bench.host.checks)
+    before = list(bench.twin.positions)
+    bench.host.arm(bench.now_s)
+    bench.guard(3.0)
+    assert bench.host.phase == ON, bench.host.checks
+    if name in ("feetech", "dynamixel", "fes"):
+        assert list(bench.twin.positions) == pytest.approx(before, abs=0.01)
+
+
+@every
+def test_a_velocity_moves_it_at_about_that_velocity(name):
+    bench = Bench(name).armed()
+    begun = list(bench.host.report.positions)
+    bench.guard(0.4, bench.speeds(0.5))
+    for axis, start, now in zip(bench.host.axes, begun, bench.twin.positions, strict=True):
+        assert now - start == pytest.approx(0.5 * axis.max_speed * 0.4, rel=0.35), axis
+
+
+@every
+def test_acknowledgements_rise_to_the_newest_ticket(name):
+    bench = Bench(name).armed()
+    ticket = bench.host.drive(bench.speeds(0.2), LEASE_S, bench.now_s)
+    assert bench.host.acknowledged < ticket
+    bench.pass_time(0.02)
+    assert bench.host.acknowledged == ticket
+
+
+@every
+def test_without_set_points_it_comes_to_rest_within_its_lease_although_the_host_lives(name):
+    bench = Bench(name).driving()
+    bench.pass_time(LEASE_S + 0.02)
+    where = list(bench.twin.positions)
+    assert bench.still()
+    for axis, before, after in zip(bench.host.axes, where, bench.twin.positions, strict=True):
+        braking = axis.max_speed**2 / (2 * axis.max_acceleration)
+        assert abs(after - before) <= braking + 0.03 * (axis.upper - axis.lower) or name == "fes"
+
+
+@every
+def test_a_host_that_dies_leaves_at_most_a_lease_of_travel(name):
+    bench = Bench(name).driving(1.0)
+    where = list(bench.twin.positions)
+    for _ in range(500):
+        bench.port.now_s += 0.002
+        bench.twin.step(round(1e3 * bench.port.now_s), 0.002)
+    for axis, before, after in zip(bench.host.axes, where, bench.twin.positions, strict=True):
+        assert after - before <= axis.max_speed * (LEASE_S + 0.02) + 0.02 * (axis.upper - axis.lower)
+    assert not bench.twin.is_moving
+
+
+@every
+@pytest.mark.parametrize("order", ["stand", "stop", "disarm"])
+def test_every_order_to_end_motion_ends_it(name, order):
+    bench = Bench(name).driving()
+    getattr(bench.host, order)(bench.now_s)
+    assert bench.still()
+    assert (bench.host.phase == ON) is (order == "stand")
+
+
+@every
+def test_nothing_moves_again_without_set_points(name):
+    bench = Bench(name).driving()
+    bench.host.stand(bench.now_s)
+    bench.guard(0.4)
+    where = list(bench.twin.positions)
+    bench.guard(1.0)
+    assert list(bench.twin.positions) == where
+    bench.guard(0.4, bench.speeds(0.5))
+    assert list(bench.twin.positions) != where
+
+
+@with_feedback
+def test_one_lost_order_to_stand_is_made_good_by_the_next_question(name):
+    bench = Bench(name).driving()
+    feed, bench.twin.feed = bench.twin.feed, lambda data, now_ms: b""
+    bench.host.stand(bench.now_s)
+    bench.twin.feed = feed
+    bench.guard(0.3)
+    where = list(bench.twin.positions)
+    bench.guard(0.3)
+    assert list(bench.twin.positions) == where
+
+
+@every
+@given(bad=st.sampled_from([math.nan, math.inf, -math.inf]))
+def test_what_is_not_finite_never_reaches_the_wire_as_motion(name, bad):
+    bench = Bench(name).armed()
+    before = list(bench.twin.positions)
+    bench.guard(0.2, [bad] * len(bench.host.axes))
+    assert list(bench.twin.positions) == pytest.approx(before, abs=0.01)
+
+
+@every
+def test_bounds_are_never_left(name):
+    bench = Bench(name).armed()
+    for fraction in (1.0, -1.0):
+        bench.guard(4.0, bench.speeds(fraction))
+        for axis, position in zip(bench.host.axes, bench.twin.positions, strict=True):
+            assert axis.lower - 0.01 <= position <= axis.upper + 0.01
+
+
+@every
+def test_a_device_that_answers_no_more_is_a_fault_in_words(name):
+    bench = Bench(name).driving()
+    bench.port.twin = None
+    bench.port.write = lambda data: None
+    bench.guard(0.3, bench.speeds(0.5))
+    assert "answer" in bench.host.report.faults[0]
+
+
+@every
+def test_unplugging_is_a_typed_error(name):
+    bench = Bench(name).driving()
+    bench.port.is_unplugged = True
+    with pytest.raises(DeviceError, match="gone"):
+        bench.host.hear(bench.now_s)
+
+
+@every
+@settings(max_examples=15)
+@given(noise=st.binary(min_size=1, max_size=40))
+def test_garbage_before_answers_does_not_move_positions(name, noise):
+    bench = Bench(name).armed()
+    positions = bench.host.report.positions
+    bench.port.answers = noise
+    bench.guard(0.06)
+    assert bench.host.report.positions == pytest.approx(positions, abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["feetech", "dynamixel"])
+def test_a_hand_on_a_servo_stops_its_goal_one_lease_ahead(name):
+    bench = Bench(name).driving()
+    for servo in bench.twin.servos.values():
+        servo.is_stuck = True
+    bench.guard(1.0, bench.speeds(1.0))
+    for joint, servo in zip(bench.twin.joints.values(), bench.twin.servos.values(), strict=True):
+        ahead = abs(servo.goal - servo.position) / joint.raw_per_unit
+        assert ahead <= joint.axis.max_speed * LEASE_S * 1.02
+
+
+@pytest.mark.parametrize("name", ["feetech", "dynamixel"])
+def test_a_servo_that_was_set_wrongly_is_not_armed(name):
+    bench = Bench(name)
+    number = next(iter(bench.twin.servos))
+    bench.twin.write(number, "mode", 1)
+    bench.prepared()
+    assert bench.host.phase == OFF
+    assert "mode" in bench.host.checks[-1].found
+    bench.twin.write(number, "mode", 0 if name == "feetech" else 3)
+    bench.twin.write(number, "max_position", 1500)
+    bench.prepared()
+    assert "allows" in bench.host.checks[-1].found
+    assert bench.host.checks[-1].remedy
+
+
+def test_a_register_that_does_not_take_its_limit_prevents_arming():
+    bench = Bench("feetech")
+    store = bench.twin._store
+    bench.twin._store = lambda servo, start, data: None if start == 48 else store(servo, start, data)
+    bench.prepared()
+    assert bench.host.phase == OFF
+    assert "torque_limit" in bench.host.checks[-1].found
+
+
+def test_a_position_that_it_cannot_have_reached_is_not_believed_and_three_are_a_fault():
+    bench = Bench("feetech").armed()
+    positions = bench.host.report.positions
+    servo = bench.twin.servos[1]
+    servo.position += 800
+    bench.guard(0.04)
+    assert bench.host.report.positions == pytest.approx(positions, abs=0.01)
+    assert not bench.host.report.faults
+    bench.guard(0.06)
+    assert "reached" in bench.host.report.faults[0]
+
+
+def test_corrupt_feedback_with_a_right_sum_is_not_believed():
+    bench = Bench("feetech").armed()
+    positions = bench.host.report.positions
+
+    def swap(answer):  # two bytes of one servo's position: the sum does not see it
+        i = answer.find(b"\xff\xff\x01\x0c")
+        return answer if i < 0 else answer[: i + 5] + answer[i + 6 : i + 4 : -1] + answer[i + 7 :]
+
+    bench.twin.corrupt = swap
+    bench.guard(0.04)
+    assert bench.host.n_bad > 0
+    assert bench.host.report.positions == pytest.approx(positions, abs=0.01)
+
+
+@pytest.mark.parametrize(("name", "word"), [("feetech", "overload"), ("dynamixel", "overload")])
+def test_a_servos_own_error_is_a_fault_in_its_words(name, word):
+    bench = Bench(name).driving()
+    if name == "feetech":
+        bench.twin.errors[2] = 32
+    else:
+        bench.twin.write(2, "hardware_error", 32)
+    bench.guard(0.06, bench.speeds(0.5))
+    assert word in " ".join(bench.host.report.faults)
+
+
+def test_scs_servos_are_read_one_by_one_and_move_too():
+    joints = [{"raw_lower": 200, "raw_upper": 800, **{k: v for k, v in a.items() if "raw" not in k}}
+              for a in feetech.DRIVER.example["axes"]]  # fmt: skip
+    speaker = feetech.DRIVER.build({"axes": joints, "options": {"series": "scs"}})
+    bench = Bench("feetech")
+    bench.twin = bench.port.twin = FeetechBus(speaker.joints, "scs")
+    bench.host = Positioner(bench.port, 1_000_000, speaker, feetech.DRIVER.declaration)
+    bench.armed()
+    where = list(bench.twin.positions)
+    bench.guard(0.4, bench.speeds(0.5))
+    assert all(now > before + 0.05 for now, before in zip(bench.twin.positions, where, strict=True))
+
+
+def test_dynamixels_watchdog_is_proved_by_silence_and_old_firmware_is_refused():
+    bench = Bench("dynamixel").armed()
+    assert "tripped in silence" in bench.host.checks[-1].found
+    bench = Bench("dynamixel")
+    bench.twin.has_watchdog = False
+    bench.prepared()
+    bench.host.arm(bench.now_s)
+    bench.guard(1.0)
+    assert bench.host.phase == OFF
+    assert "did not trip" in bench.host.checks[-1].found
+
+
+def test_dynamixels_own_watchdog_trips_when_the_host_falls_silent_while_driving():
+    bench = Bench("dynamixel").driving()
+    for _ in range(80):
+        bench.port.now_s += 0.002
+        bench.twin.step(round(1e3 * bench.port.now_s), 0.002)
+    assert bench.twin.read(1, "bus_watchdog") == TRIPPED
+    bench.guard(0.06, bench.speeds(0.5))
+    assert "bus watchdog has tripped" in " ".join(bench.host.report.faults)
+
+
+@pytest.mark.parametrize("name", ["feetech", "dynamixel"])
+def test_limp_servos_lose_torque_when_disarmed_and_others_keep_it(name):
+    for is_limp in (True, False):
+        bench = Bench(name, is_limp=is_limp).driving()
+        bench.host.disarm(bench.now_s)
+        assert [bench.twin.read(servo, "torque_enable") for servo in bench.twin.servos] == [0 if is_limp else 1] * 3
+
+
+def test_a_feetech_servo_is_limited_before_it_has_power():
+    bench = Bench("feetech", torque_limit=0.25).prepared()
+    assert bench.twin.read(1, "torque_limit") == 250
+    assert bench.twin.read(1, "goal_velocity") == round(1.0 * 1956 / 3.0)
+    assert bench.twin.read(1, "torque_enable") == 0
+
+
+def test_a_gripper_holds_what_it_holds_through_stop_and_silence():
+    bench = Bench("robotiq").armed()
+    bench.twin.object_at = 120.0
+    bench.guard(2.0, [1.0])
+    assert bench.host.report.note == "object held"
+    bench.host.stop(bench.now_s)
+    bench.guard(1.0)
+    assert bench.twin.position == pytest.approx(120.0, abs=1)
+    bench.pass_time(3.0)
+    assert bench.twin.position == pytest.approx(120.0, abs=1)
+
+
+@pytest.mark.parametrize("fault", [8, 10, 12, 14])
+def test_a_grippers_fault_is_told_in_words(fault):
+    bench = Bench("robotiq").driving()
+    bench.twin.fault = fault
+    bench.guard(0.06, [0.5])
+    assert robotiq.FAULTS[fault] in bench.host.report.faults[0]
+
+
+def test_a_stop_ends_the_stroke_of_activation():
+    bench = Bench("robotiq").prepared()
+    bench.host.arm(bench.now_s)
+    bench.pass_time(0.4)
+    assert bench.twin.is_moving
+    bench.host.stop(bench.now_s)
+    bench.guard(0.1)
+    assert not bench.twin.is_moving
+    assert bench.host.phase == OFF
+
+
+def test_a_maestro_without_time_out_is_not_armed():
+    bench = Bench("maestro")
+    bench.twin.timeout_ms = 0
+    bench.prepared()
+    assert bench.host.phase == OFF
+    assert "silence" in bench.host.checks[-1].found
+
+
+def test_a_maestro_drops_its_pulses_when_the_host_dies():
+    bench = Bench("maestro").driving()
+    for _ in range(150):
+        bench.port.now_s += 0.002
+        bench.twin.step(round(1e3 * bench.port.now_s), 0.002)
+    assert not any(servo.is_powered for servo in bench.twin.servos.values())
+
+
+@pytest.mark.parametrize("words", [{}, {"is_experimental": False}, {"is_experimental": "true"}, {"is_experimental": 1}])
+def test_stimulation_needs_the_words_in_the_profile(words):
+    speaker = fes.DRIVER.build({**fes.DRIVER.example, "options": {"ceiling_ma": 12.0, **words}})
+    for dialogue in (speaker.greet(), speaker.prepare(LEASE_S, [])):
+        with pytest.raises(DeviceError, match="experimental"):
+            next(dialogue)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"ceiling_ma": 11.0}, {"ceiling_ma": 200.0}, {"ceiling_ma": math.nan}, {"ceiling_ma": 12.0, "width_us": 0}],
+)
+def test_a_ceiling_that_is_exceeded_or_absurd_is_refused(options):
+    with pytest.raises(DeviceError):
+        fes.DRIVER.build({**fes.DRIVER.example, "options": {"is_experimental": True, **options}})
+
+
+@given(st.floats(allow_nan=True), st.floats(allow_nan=True))
+def test_no_pulse_exceeds_the_ceiling_whatever_the_level(first, second):
+    bench = Bench("fes").armed()
+    for level in (first, second):
+        assert 0.0 <= fes.Fes.current_ma(bench.twin.joints[0], level) <= 12.0
+
+
+def test_every_pulse_is_balanced_and_below_the_ceiling_and_standing_is_silence():
+    bench = Bench("fes").driving(1.0, seconds=2.0)
+    assert max(current for _, _, current, _ in bench.twin.pulses) <= 12.0
+    assert all(charge == 0.0 for *_, charge in bench.twin.pulses)
+    gaps = [b[0] - a[0] for a, b in zip(bench.twin.pulses, bench.twin.pulses[1:], strict=False)]
+    assert min(gaps) >= 16  # 60 Hz
+    n = len(bench.twin.pulses)
+    bench.host.stand(bench.now_s)
+    bench.guard(1.0)
+    assert len(bench.twin.pulses) == n
+    bench.guard(0.1, [0.5])
+    assert bench.twin.pulses[-1][2] < 3.0  # begins again from nothing
+
+
+@pytest.mark.parametrize(("width_us", "currents"), [(200, (10.0, 0.0, -9.0)), (200, (10.0,)), (200, (16.0, -16.0))])
+def test_an_unbalanced_or_too_strong_pulse_cannot_be_made(width_us, currents):
+    with pytest.raises(ValueError, match=r"charge|ceiling"):
+        fes.pulse(0, [fes.Point(width_us, current) for current in currents], 15.0)
+
+
+def test_an_electrode_error_ends_stimulation_at_once_and_nothing_is_sent_again():
+    bench = Bench("fes").driving(1.0, seconds=0.5)
+    bench.twin.errors[0] = 10
+    bench.host.drive([1.0], LEASE_S, bench.now_s)
+    n = len([data for _, data in bench.port.said if len(data) > 20])
+    bench.pass_time(0.02)
+    assert "electrode" in bench.host.report.faults[0]
+    bench.guard(0.5)
+    assert len([data for _, data in bench.port.said if len(data) > 20]) == n
+
+
+@given(
+    st.lists(st.tuples(st.floats(), st.floats(-2, 2)), max_size=30),
+    st.floats(-1, 1),
+)
+def test_goals_stay_within_bounds_and_look_ahead_for_any_velocity(steps, start):
+    goals = Goals([Axis("x", "m", -1.0, 1.0, 0.5, 1.0)], 0.1)
+    goals.hold([start])
+    for velocity, present in steps:
+        (goal,) = goals.advance([velocity], [present], 0.02)
+        assert -1.0 <= goal <= 1.0
+
+
+@given(st.floats(-1e3, 1e3))
+def test_a_joints_number_never_leaves_its_bounds(position):
+    joint = Joint(Axis("x", "rad", -1.0, 1.0, 1.0, 1.0), 1, 3000, 1000)
+    assert 1000 <= joint.to_raw(position) <= 3000
+    for bad in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="cannot go"):
+            joint.to_raw(bad)
+
+
+AXIS = feetech.DRIVER.example["axes"][0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"lower": 2.0}, {"max_speed": 0.0}, {"raw_upper": 1070}, {"name": "much too long"}, {"upper": math.nan},
+     {"address": "x"}, {"max_acceleration": None}],
+)  # fmt: skip
+def test_an_axis_that_contradicts_itself_is_refused(change):
+    with pytest.raises(DeviceError, match="Axis"):
+        read_joints([{**AXIS, **change}])
+
+
+def test_options_that_a_driver_does_not_have_are_refused_by_name():
+    with pytest.raises(DeviceError, match=r"no option speed; it has series, torque_limit, is_limp"):
+        feetech.DRIVER.build({**feetech.DRIVER.example, "options": {"speed": 3}})
+    with pytest.raises(DeviceError, match="names no axis"):
+        feetech.DRIVER.build({})
+    with pytest.raises(DeviceError, match="share"):
+        read_joints([AXIS, AXIS])
+
+
+def test_an_answer_of_the_previous_request_is_thrown_away_before_the_next():
+    bench = Bench("dynamixel").armed()
+    exchange = Exchange(bench.port, 1_000_000)
+    heard = []
+    read_model = dynamixel.encode(dynamixel.Instruction(1, dynamixel.READ, b"\x00\x00\x02\x00"))
+    bench.port.answers = bench.twin.feed(read_model, 1)  # late, and as long as what is asked next
+    bench.twin.silent = {1}
+    exchange.begin(bench.host._speaker._get(1, "current_limit"), heard.append, 0.0)
+    for second in (1.0, 2.0, 3.0):
+        exchange.advance(second)
+    assert isinstance(heard[0], DeviceError)
+    assert exchange.n_silent == 3
+
+
+def test_no_motion_is_ever_sent_twice_because_an_answer_is_missing():
+    bench = Bench("dynamixel").driving()
+    bench.twin.silent = {1, 2, 3}
+    bench.port.said.clear()
+    bench.host.drive(bench.speeds(0.5), LEASE_S, bench.now_s)
+    bench.pass_time(0.08)
+    goals = [data for _, data in bench.port.said if b"\x83\x74\x00" in data]
+    assert len(goals) == 1

@@ -1,0 +1,93 @@
+"""The guardian in front of the emulated board: its stop button is the guardian's latched STOP."""
+
+import time
+
+import pytest
+from bench import Bench
+from node_chip import milliseconds
+
+from drivers.machine import ACTIVE, CHECKING, DISARMED, STOP
+
+STILL = (0.0, 0.0, 0.0, 0.0)
+BOUND_STOP_MS = 20.0
+
+
+class Guarded(Bench):
+    """A bench whose device is the chip, with a stop button that must be tried before power."""
+
+    def begin(self, chip):
+        self.chip, self.port = chip, chip.path
+        self.restart()
+
+    def restart(self):
+        return self.start_guardian(devices=[{**self.device(), "has_stop_button": True}])
+
+    def press(self):
+        since = self.chip.mark()
+        self.chip.do("stop")
+        return self.chip.wait("STOP", 1, since)
+
+    def let_go(self):
+        since = self.chip.mark()
+        self.chip.do("release")
+        self.chip.wait("STOP", 0, since)
+        time.sleep(0.05)
+
+    def ask(self, verb, state, seconds=5.0):
+        self.client.request(verb, "caregiver")
+        return self.wait(state, seconds)
+
+    def try_button(self):
+        self.press()
+        self.wait(STOP)
+        self.let_go()
+        self.ask("reset_stop", DISARMED)
+
+    def arm(self):
+        self.drive(2.3, STILL)
+        self.client.request("arm", "caregiver")
+        return self.drive(10.0, STILL, until=ACTIVE)
+
+
+@pytest.fixture
+def guarded(chip, tmp_path_factory):
+    guarded = Guarded(tmp_path_factory.mktemp("g"))
+    guarded.begin(chip)
+    yield guarded
+    guarded.close()
+
+
+def test_no_power_until_the_stop_button_was_tried(guarded):
+    guarded.drive(0.5, STILL)
+    guarded.client.request("arm", "caregiver")
+    guarded.drive(4.0, STILL, until=CHECKING)
+    status = guarded.drive(6.0, STILL, until=DISARMED)
+    assert "stop button: not tried in this session" in status.reason
+    assert not [edge for edge in guarded.chip.look() if edge.pin == "ENABLE"]
+
+
+def test_the_button_cuts_power_and_is_the_guardians_latched_stop_until_released_and_reset_by_a_caregiver(guarded):
+    guarded.try_button()
+    assert guarded.arm().state == ACTIVE
+    guarded.drive(0.8)
+    assert guarded.chip.level("MOVING")
+    since = guarded.chip.mark()
+    pressed = guarded.press()
+    assert milliseconds(pressed, guarded.chip.wait("ENABLE", 0, since)) <= BOUND_STOP_MS
+    status = guarded.drive(1.0, until=STOP)
+    assert (status.state, status.reason) == (STOP, "stopped by the device")
+    assert (guarded.folder / "stop.json").exists()
+
+    guarded.client.request("reset_stop", "user")
+    assert guarded.drive(0.3).state == STOP
+    guarded.client.request("reset_stop", "caregiver")  # still pressed: whoever resets finds it stopped again
+    assert guarded.drive(0.5).state == STOP
+    guarded.let_go()
+    guarded.processes[-1].terminate()
+    guarded.processes[-1].wait(5)
+    guarded.restart()  # neither a new guardian nor letting go ends it
+    assert guarded.drive(0.5).state == STOP
+    assert guarded.ask("reset_stop", DISARMED).state == DISARMED
+    assert not [edge for edge in guarded.chip.look()[since:] if (edge.pin, edge.level) == ("ENABLE", 1)]
+    reasons = [(entry["to"], entry["role"]) for entry in guarded.log()]
+    assert (STOP, "device") in reasons
