@@ -14,8 +14,8 @@ from bci.errors import BciError
 
 app = typer.Typer(
     name="bci",
-    help="Decode movement intent from neural signals in real time, and move an assistive device with it.",
-    epilog="Research software, no medical device. A hardware emergency stop in the motor supply is required.",
+    help="Decode movement intent in real time, and move an assistive device with it.",
+    epilog="Research software, no medical device. Wire a hardware emergency stop.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -206,15 +206,22 @@ def devices() -> None:
     list_devices()
 
 
-@app.command()
-def firmware(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the sketch is put.")],
-    axes: Annotated[FirmwareAxes, typer.Option(help="What the board moves.")] = FirmwareAxes.HAND,
+@app.command("driver-test")
+def driver_test(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[DRIVER]", help="Without one: which drivers there are.")
+    ] = None,
+    port: Annotated[str, typer.Option(help="Serial port of a real device, or 'twin'.")] = "twin",
+    profile: Annotated[str | None, typer.Option(help="Whose device section is used; default: the example.")] = None,
+    move: Annotated[bool, typer.Option("--move", help="Also move a real device: keep clear.")] = False,
 ) -> None:
-    """Write the firmware of a device of your own as an Arduino sketch."""
-    from drivers.firmware import write_sketch
+    """Check that a device driver does what it promises."""
+    from bci.console.drivers import list_drivers, test_driver
 
-    typer.echo(f"Open {write_sketch(folder, axes.value)} with the Arduino IDE; docs/build-a-device.md goes on.")
+    if name is None:
+        list_drivers()
+    else:
+        raise typer.Exit(test_driver(name, port, profile, move))
 
 
 @app.command()
@@ -242,6 +249,17 @@ def dry_run_device(
     from bci.console.device import dry_run
 
     dry_run(profile, port)
+
+
+@device_app.command("firmware")
+def write_firmware(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the sketch is put.")],
+    axes: Annotated[FirmwareAxes, typer.Option(help="What the board moves.")] = FirmwareAxes.HAND,
+) -> None:
+    """Write the firmware of a device of your own as a sketch."""
+    from drivers.firmware import write_sketch
+
+    typer.echo(f"Open {write_sketch(folder, axes.value)} with the Arduino IDE; docs/build-a-device.md goes on.")
 
 
 @device_app.command("log")

@@ -248,6 +248,24 @@ class Device(Section):
         return self
 
 
+class UdpSink(Section):
+    """Intents as datagrams for other software; no right to move anything."""
+
+    kind: Literal["udp"] = "udp"
+    host: str = Field("127.0.0.1", description="where they are sent; beyond this machine nothing is encrypted")
+    port: int = Field(16571, ge=1, le=65535)
+
+
+class LslSink(Section):
+    """Intents as an LSL stream with a name that stays; no right to move anything."""
+
+    kind: Literal["lsl"] = "lsl"
+    name: str = Field("bci.intents.out", min_length=1)
+
+
+Sink: TypeAlias = Annotated[UdpSink | LslSink, Field(discriminator="kind")]
+
+
 class Profile(Section):
     """One participant's set-up: stream, features, decoder, training, device."""
 
@@ -262,6 +280,7 @@ class Profile(Section):
     training: Training = Training()
     device: Device
     devices: tuple[Device, ...] = Field((), description="further devices; one stop stops all")
+    sinks: tuple[Sink, ...] = ()
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:

@@ -5,24 +5,23 @@ stuff what it sends; here every `FF FF FD` after the length becomes `FF FF FD FD
 
 Bus Watchdog (98) counts the time between *instruction packets of any kind*, in steps of 20 ms, while torque is on.
 When it trips the servo stops and holds, reads 255, and refuses goals until 98 is written 0. So a host that only polls
-keeps it fed: whoever drives this bus falls silent when its own lease is gone (`drivers.positioner`).
+keeps it fed: whoever drives this bus must fall silent when its own lease is gone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from bci.errors import DeviceError
 from drivers.base import Check, Declaration
-from drivers.dialogue import Dialogue, Feedback, Pause, Request
+from drivers.bus import EVERYONE, Instruction, Reply, replies_of
+from drivers.dialogue import Dialogue, Feedback, Pause, Request, ask
 from drivers.driver import Codec, SpokenDriver, axis_entry, check_place
 from drivers.joint import Joint, check_range, clamp
 
 HEADER = b"\xff\xff\xfd\x00"
 PING, READ, WRITE, STATUS, SYNC_READ, SYNC_WRITE = 0x01, 0x02, 0x03, 0x55, 0x82, 0x83
-EVERYONE = 0xFE
 MAX_ID = 252
 MAX_PARAMETERS = 1000
 ALERT = 0x80
@@ -57,24 +56,6 @@ ACCELERATION_STEPS_S2 = 214.577 / 3600 * STEPS_PER_TURN  # one unit of profile a
 WATCHDOG_STEP_S = 0.02
 TRIPPED = 0xFF
 FEEDBACK_START, FEEDBACK_BYTES = 98, 38  # bus watchdog to present position, in one block
-
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """From the host to one servo, or to everyone."""
-
-    servo: int
-    code: int
-    parameters: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """From a servo: its error byte, and what was read."""
-
-    servo: int
-    error: int
-    parameters: bytes = b""
 
 
 def _crc_table() -> tuple[int, ...]:
@@ -180,9 +161,8 @@ def error_names(error: int, hardware_error: int) -> tuple[str, ...]:
 
 
 def read_replies(servos: Sequence[int], n_parameters: int, data: bytes) -> dict[int, Reply] | None:
-    """The replies of exactly these servos with exactly that many parameters; None while one is missing."""
-    replies = {r.servo: r for r in decode(data) if r.servo in servos and len(r.parameters) == n_parameters}
-    return replies if len(replies) == len(servos) else None
+    """The replies that a request waits for; None while one is missing."""
+    return replies_of(decode(data), servos, n_parameters)
 
 
 class Dynamixel:
@@ -298,8 +278,9 @@ class Dynamixel:
 
     def _read(self, first: bytes) -> Dialogue[Feedback]:
         block = FEEDBACK_START.to_bytes(2, "little") + FEEDBACK_BYTES.to_bytes(2, "little") + bytes(self.servos)
-        ask = encode(Instruction(EVERYONE, SYNC_READ, block))
-        replies = yield self._request(self.servos, FEEDBACK_BYTES, first + ask)
+        question = encode(Instruction(EVERYONE, SYNC_READ, block))
+        request = self._request(self.servos, FEEDBACK_BYTES, first + question)
+        replies = yield from ask(request, 1 if first else 2)
         if replies is None:
             raise DeviceError("Not every servo answers.", "Check numbers, cables, power and the baud rate.")
         positions, velocities, faults = [], [], []
@@ -317,16 +298,19 @@ class Dynamixel:
     def _get(self, servo: int, name: str) -> Dialogue[int]:
         address, size, _ = TABLE[name]
         wire = encode(Instruction(servo, READ, address.to_bytes(2, "little") + size.to_bytes(2, "little")))
-        replies = yield self._request([servo], size, wire)
+        replies = yield from ask(self._request([servo], size, wire))
         if replies is None:
             raise DeviceError(f"Servo {servo} does not answer.", "Check its number, cable, power and the baud rate.")
         return unpack(replies[servo].parameters, name)
 
     def _set(self, servo: int, name: str, value: int) -> Dialogue[None]:
-        yield self._request([servo], 0, write(servo, name, value))
-        found = yield from self._get(servo, name)
-        if found != value:
-            raise DeviceError(f"Servo {servo} keeps {name} at {found}, not {value}.", "Check the servo.")
+        """Write and read back; a write may be lost once."""
+        for _ in range(2):
+            yield self._request([servo], 0, write(servo, name, value))
+            found = yield from self._get(servo, name)
+            if found == value:
+                return
+        raise DeviceError(f"Servo {servo} keeps {name} at {found}, not {value}.", "Check the servo.")
 
     def _request(self, servos: Sequence[int], n_parameters: int, wire: bytes) -> Request:
         n_reply = len(servos) * (11 + n_parameters)
@@ -335,6 +319,24 @@ class Dynamixel:
 
 def _field(block: bytes, name: str) -> int:
     return unpack(block[TABLE[name][0] - FEEDBACK_START :], name)
+
+
+def scan() -> Dialogue[str]:
+    """Ask numbers 1 to 8 whether they are there; nothing is written.
+
+    Raises
+    ------
+    DeviceError
+        When nobody answers.
+    """
+    found = []
+    for servo in range(1, 9):
+        answer = yield Request(encode(Instruction(servo, PING)), 14, partial(read_replies, (servo,), 3), 5e-4)
+        if answer is not None:
+            found.append(str(servo))
+    if not found:
+        raise DeviceError("No Dynamixel servo answers.", "Check power and baud rate.")
+    return f"Dynamixel servos {', '.join(found)}"
 
 
 DRIVER = SpokenDriver(

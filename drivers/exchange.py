@@ -53,6 +53,10 @@ class Exchange:
         Answers understood; answers that came in time but were something else; requests that nothing answered.
     n_bytes : int
         Written and expected in the last dialogue, for the budget of a bus.
+    is_quiet : bool
+        Whether what was told is still being answered.
+    wake_s : float
+        When something is overdue, while it is busy.
     """
 
     def __init__(self, port: Wire, baud: int) -> None:
@@ -65,12 +69,12 @@ class Exchange:
         self._done: Callable[[Any], None] = lambda result: None
         self._step: Request | Pause | None = None
         self._heard = b""
-        self._is_quiet = False
+        self.is_quiet = False
 
     @property
     def is_busy(self) -> bool:
         """Whether a dialogue is going on, or what was told is still being answered."""
-        return self._dialogue is not None or self._is_quiet
+        return self._dialogue is not None or self.is_quiet
 
     def begin(self, dialogue: Dialogue[T], done: Callable[[T | DeviceError], None], now_s: float) -> None:
         """Start a dialogue, giving up one that is going on; `done` gets what comes of it, or why nothing did.
@@ -90,7 +94,6 @@ class Exchange:
         if self._dialogue is not None:
             self._dialogue.close()
         self._dialogue = self._step = None
-        self._is_quiet = False
 
     def tell(self, request: Request, now_s: float) -> None:
         """Write at once, whatever is going on; then be quiet until the answer, which is not read, is over.
@@ -103,7 +106,7 @@ class Exchange:
         self.give_up()
         if request.wire:
             self._write(request, now_s)
-        self._step, self._is_quiet = None, bool(request.n_reply)
+        self._step, self.is_quiet = None, bool(request.n_reply)
 
     def advance(self, now_s: float) -> None:
         """Take in what has arrived, and see whether it was enough or time is over.
@@ -127,7 +130,7 @@ class Exchange:
                     self.n_silent += 1
                 self._go_on(None, now_s)
         elif now_s >= self.wake_s:
-            self._is_quiet = False
+            self.is_quiet = False
             if self._step is not None:
                 self._go_on(None, now_s)
 

@@ -3,24 +3,23 @@
 Registers after LeRobot's `motors/feetech/tables.py` and Feetech's SCServo examples (speed in steps/s, acceleration in
 100 steps/s²); bytes are checked against `feetech-servo-sdk`. The checksum is a sum of 8 bits: it sees every single
 flipped bit, but neither swapped bytes nor two flips that cancel. What is read is therefore judged for plausibility
-before it is believed (`drivers.positioner`).
+before it is believed, by whoever drives this bus; and a goal may never run further ahead than a lease allows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
 
 from bci.errors import DeviceError
 from drivers.base import Check, Declaration
-from drivers.dialogue import Dialogue, Feedback, Request
+from drivers.bus import EVERYONE, Instruction, Reply, replies_of
+from drivers.dialogue import Dialogue, Feedback, Request, ask
 from drivers.driver import Codec, SpokenDriver, axis_entry, check_place
 from drivers.joint import Joint, check_range
 
 PING, READ, WRITE, SYNC_READ, SYNC_WRITE = 0x01, 0x02, 0x03, 0x82, 0x83
-EVERYONE = 0xFE
 MAX_ID = 0xFD
 MAX_PARAMETERS = 250
 NAMES_OF_ERRORS = ("voltage", "position sensor", "temperature", "current", "angle", "overload")
@@ -54,24 +53,6 @@ TABLES = {"sts": STS, "scs": SCS}
 FEEDBACK = ("position", "velocity", "load", "voltage", "temperature", "status")
 FEEDBACK_START, FEEDBACK_BYTES = 56, 10
 POSITION_MODE = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """From the host to one servo, or to everyone."""
-
-    servo: int
-    code: int
-    parameters: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """From a servo: its error bits, and what was read."""
-
-    servo: int
-    error: int
-    parameters: bytes = b""
 
 
 def encode(packet: Instruction | Reply) -> bytes:
@@ -145,9 +126,8 @@ def error_names(error: int) -> tuple[str, ...]:
 
 
 def read_replies(servos: Sequence[int], n_parameters: int, data: bytes) -> dict[int, Reply] | None:
-    """The replies of exactly these servos with exactly that many parameters; None while one is missing."""
-    replies = {r.servo: r for r in decode(data) if r.servo in servos and len(r.parameters) == n_parameters}
-    return replies if len(replies) == len(servos) else None
+    """The replies that a request waits for; None while one is missing."""
+    return replies_of(decode(data), servos, n_parameters)
 
 
 class Feetech:
@@ -242,13 +222,13 @@ class Feetech:
 
     def _read(self, first: bytes) -> Dialogue[Feedback]:
         if self.series == "sts":
-            ask = encode(Instruction(EVERYONE, SYNC_READ, bytes((FEEDBACK_START, FEEDBACK_BYTES, *self.servos))))
-            replies = yield self._request(self.servos, FEEDBACK_BYTES, first + ask)
+            question = encode(Instruction(EVERYONE, SYNC_READ, bytes((FEEDBACK_START, FEEDBACK_BYTES, *self.servos))))
+            replies = yield from ask(self._request(self.servos, FEEDBACK_BYTES, first + question), 1 if first else 2)
         else:  # SCS has no sync read: one after the other
             replies = {}
             for servo in self.servos:
-                ask = encode(Instruction(servo, READ, bytes((FEEDBACK_START, FEEDBACK_BYTES))))
-                answer = yield self._request([servo], FEEDBACK_BYTES, first + ask)
+                question = encode(Instruction(servo, READ, bytes((FEEDBACK_START, FEEDBACK_BYTES))))
+                answer = yield self._request([servo], FEEDBACK_BYTES, first + question)
                 replies |= answer or {}
                 first = b""
         silent = [servo for servo in self.servos if servo not in (replies or {})]
@@ -274,20 +254,41 @@ class Feetech:
     def _get(self, servo: int, name: str) -> Dialogue[int]:
         address, size, _ = TABLES[self.series][name]
         wire = encode(Instruction(servo, READ, bytes((address, size))))
-        replies = yield self._request([servo], size, wire)
+        replies = yield from ask(self._request([servo], size, wire))
         if replies is None:
             raise DeviceError(f"Servo {servo} does not answer.", "Check its number, cable, power and the baud rate.")
         return unpack(replies[servo].parameters, name, self.series)
 
     def _set(self, servo: int, name: str, value: int) -> Dialogue[None]:
-        yield self._request([servo], 0, write(servo, name, value, self.series))
-        found = yield from self._get(servo, name)
-        if found != value:
-            raise DeviceError(f"Servo {servo} keeps {name} at {found}, not {value}.", "Check the servo.")
+        """Write and read back; a write may be lost once."""
+        for _ in range(2):
+            yield self._request([servo], 0, write(servo, name, value, self.series))
+            found = yield from self._get(servo, name)
+            if found == value:
+                return
+        raise DeviceError(f"Servo {servo} keeps {name} at {found}, not {value}.", "Check the servo.")
 
     def _request(self, servos: Sequence[int], n_parameters: int, wire: bytes) -> Request:
         n_reply = len(servos) * (6 + n_parameters)
         return Request(wire, n_reply, partial(read_replies, tuple(servos), n_parameters), 5e-4 * len(servos))
+
+
+def scan() -> Dialogue[str]:
+    """Ask numbers 1 to 8 whether they are there; nothing is written.
+
+    Raises
+    ------
+    DeviceError
+        When nobody answers.
+    """
+    found = []
+    for servo in range(1, 9):
+        answer = yield Request(encode(Instruction(servo, PING)), 6, partial(read_replies, (servo,), 0), 5e-4)
+        if answer is not None:
+            found.append(str(servo))
+    if not found:
+        raise DeviceError("No Feetech servo answers.", "Check power and baud rate.")
+    return f"Feetech servos {', '.join(found)}"
 
 
 DRIVER = SpokenDriver(

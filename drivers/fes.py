@@ -8,6 +8,7 @@ again after a fault. Here nothing is ever sent again.
 
 from __future__ import annotations
 
+import binascii
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,25 +50,9 @@ class Point:
     current_ma: float
 
 
-def _crc_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte << 8
-        for _ in range(8):
-            crc = crc << 1 ^ (0x1021 if crc & 0x8000 else 0)
-        table.append(crc & 0xFFFF)
-    return tuple(table)
-
-
-_CRC = _crc_table()
-
-
 def crc16(data: bytes) -> int:
     """CRC-16/XMODEM: polynomial 1021, start 0; of `123456789` it is 31C3."""
-    crc = 0
-    for byte in data:
-        crc = (crc << 8 & 0xFFFF) ^ _CRC[crc >> 8 ^ byte]
-    return crc
+    return binascii.crc_hqx(data, 0)
 
 
 def stuff(data: bytes) -> bytes:
@@ -186,10 +171,6 @@ class Fes:
     def __init__(
         self, joints: Sequence[Joint], ceiling_ma: float, width_us: int = 200, is_experimental: bool = False
     ) -> None:
-        if is_experimental is not True:
-            raise DeviceError(
-                "Stimulation is experimental and off.", "Read docs/reference/devices.md, then set is_experimental."
-            )
         if not 0.0 < ceiling_ma <= MOST_MA:
             raise DeviceError(f"A ceiling of {ceiling_ma} mA is not within 0 to {MOST_MA:g} mA.", "Ask the clinician.")
         if not 10 <= width_us <= 500:
@@ -204,15 +185,18 @@ class Fes:
         self.joints = tuple(joints)
         self.ceiling_ma = ceiling_ma
         self.width_us = width_us
+        self.is_experimental = is_experimental is True
         self._number = 0
 
     def greet(self) -> Dialogue[str]:
-        """Ask for the serial number; nothing is stimulated."""
+        """Ask for the serial number; nothing is stimulated. Without the words in the profile this is the end."""
+        self._refuse_unless_wanted()
         answer = yield from self._ask(GET_DEVICE_ID)
         return f"sciencemode 4 stimulator {answer[1:11].decode('ascii', 'replace')}"
 
     def prepare(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
         """Stop whatever was going on."""
+        self._refuse_unless_wanted()
         yield from self._ask(LOW_LEVEL_STOP)
         checks.append(Check("ceiling", True, f"{self.ceiling_ma:g} mA, phases of {self.width_us} µs, charge-balanced"))
 
@@ -220,6 +204,12 @@ class Fes:
         """Enter the low-level layer; no current flows."""
         yield from self._ask(LOW_LEVEL_INIT, b"\0")
         checks.append(Check("watchdog", True, "not needed: no command, no stimulation"))
+
+    def _refuse_unless_wanted(self) -> None:
+        if not self.is_experimental:
+            raise DeviceError(
+                "Stimulation is experimental and off.", "Read docs/reference/devices.md, then set is_experimental."
+            )
 
     def drive(self, positions: Sequence[float]) -> Dialogue[Feedback]:
         """One pulse on each channel whose level is above its lower bound; an error ends everything."""
@@ -268,6 +258,20 @@ class Fes:
         self._number = (self._number + 1) % 64
         wire = encode(Packet(command, self._number, data))
         return Request(wire, 16, partial(read_answer, command, self._number), WORK_S)
+
+
+def scan() -> Dialogue[str]:
+    """Ask for the serial number; nothing is stimulated.
+
+    Raises
+    ------
+    DeviceError
+        When nobody answers.
+    """
+    answer = yield Request(encode(Packet(GET_DEVICE_ID, 1)), 24, partial(read_answer, GET_DEVICE_ID, 1), WORK_S)
+    if answer is None:
+        raise DeviceError("No stimulator answers.", "Check cable and power.")
+    return f"ScienceMode 4 stimulator {answer.data[1:11].decode('ascii', 'replace')}"
 
 
 DRIVER = SpokenDriver(

@@ -22,6 +22,7 @@ RETRY_S = 0.25
 N_EXCHANGES = 50  # whose times are measured before power
 PERIOD_S = 0.02
 PREPARE_S = 3.0
+SETTLE_S = 2.0
 ANSWER_S = 0.5
 WIRE_SHARE = 0.6  # of the port's bytes, at most, in every period
 PROOF_S = 0.05  # a device may notice the end of its lease so much late, with the exchange that tells it
@@ -63,6 +64,7 @@ class NodeHost:
         self._sent: dict[int, tuple[int, float]] = {}
         self._asked = 0
         self._lease_s = 0.0
+        self._prepared_s = math.inf
         self._is_proven = False
         self._proof_s = math.nan
         port.write(b"\0")
@@ -99,7 +101,7 @@ class NodeHost:
     def prepare(self, lease_s: float, now_s: float) -> None:
         """Measure exchanges, then judge what the device says of itself."""
         self.phase, self.checks, self._lease_s = base.PREPARING, [], lease_s
-        self.deadline_s = now_s + PREPARE_S
+        self._prepared_s, self.deadline_s = now_s, now_s + PREPARE_S
         self.rtt_s.clear()
         self.watch(now_s)
 
@@ -200,10 +202,14 @@ class NodeHost:
             self.phase = base.OFF
 
     def _conclude(self, status: Status, now_s: float) -> None:
-        """Every check of the device's, each with its value."""
-        self.checks = list(device_checks(self, status, self._lease_s))
-        self.deadline_s = math.inf
-        self.phase = base.PREPARED if all(check.is_ok for check in self.checks) else base.OFF
+        """Every check of the device's, each with its value; what is refused may still settle for a while."""
+        self.checks = device_checks(self, status, self._lease_s)
+        if all(check.is_ok for check in self.checks):
+            self.phase, self.deadline_s = base.PREPARED, math.inf
+        elif now_s - self._prepared_s > SETTLE_S:
+            self.phase, self.deadline_s = base.OFF, math.inf
+        else:
+            self.watch(now_s)
 
     def _go_on_arming(self, status: Status, now_s: float) -> None:
         """ARM, prove the lease (one set-point of rest, then only pings until the device holds), ARM again."""

@@ -17,7 +17,7 @@ from functools import partial
 
 from bci.errors import DeviceError
 from drivers.base import Check, Declaration
-from drivers.dialogue import Dialogue, Feedback, Pause, Request
+from drivers.dialogue import Dialogue, Feedback, Pause, Request, ask
 from drivers.driver import Codec, SpokenDriver, axis_entry
 from drivers.joint import Joint, clamp
 
@@ -176,7 +176,7 @@ class Maestro:
         return Feedback(tuple(positions), (), tuple(faults))
 
     def _errors(self) -> Dialogue[int]:
-        answer = yield Request(encode(GET_ERRORS), 2, partial(_read_numbers, 1))
+        answer = yield from ask(Request(encode(GET_ERRORS), 2, partial(_read_numbers, 1)))
         if answer is None:
             raise DeviceError("The Maestro does not answer.", "Check cable and power; set its USB mode to Dual Port.")
         errors: int = answer[0]

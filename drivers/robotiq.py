@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bci.errors import DeviceError
 from drivers import modbus
 from drivers.base import Check, Declaration
-from drivers.dialogue import Dialogue, Feedback, Pause, Request
+from drivers.dialogue import Dialogue, Feedback, Pause, Request, ask
 from drivers.driver import Codec, SpokenDriver, axis_entry
 from drivers.joint import Joint, clamp
 
@@ -179,7 +179,7 @@ class Robotiq:
         return Feedback((self.joint.to_position(report.position),), (), tuple(faults), "object held" if is_held else "")
 
     def _report(self) -> Dialogue[Report]:
-        registers = yield modbus.read(self.joint.address, modbus.READ_INPUT, INPUTS, N_REGISTERS)
+        registers = yield from ask(modbus.read(self.joint.address, modbus.READ_INPUT, INPUTS, N_REGISTERS))
         return self._understand(registers)
 
     def _understand(self, registers: tuple[int, ...] | None) -> Report:
@@ -195,7 +195,7 @@ class Robotiq:
         return report
 
     def _write(self, command: Command) -> Dialogue[None]:
-        answer = yield modbus.write(self.joint.address, OUTPUTS, encode(command))
+        answer = yield from ask(modbus.write(self.joint.address, OUTPUTS, encode(command)))
         if answer is None or isinstance(answer, modbus.Refusal):
             raise DeviceError("The gripper does not take a command.", "Check cable, supply and unit number.")
 
@@ -208,6 +208,20 @@ def _reply(registers: tuple[int, ...]) -> bytes:
 def _replies(data: bytes) -> list[tuple[int, ...]]:
     answer = modbus.read_registers(UNIT, modbus.READ_INPUT, N_REGISTERS, data)
     return [answer] if answer is not None and not isinstance(answer, modbus.Refusal) else []
+
+
+def scan() -> Dialogue[str]:
+    """Ask unit 9 for its status; nothing is written.
+
+    Raises
+    ------
+    DeviceError
+        When nobody answers.
+    """
+    registers = yield modbus.read(UNIT, modbus.READ_INPUT, INPUTS, N_REGISTERS)
+    if registers is None or isinstance(registers, modbus.Refusal):
+        raise DeviceError("No Robotiq gripper answers.", "Check cable and supply.")
+    return f"Robotiq gripper, unit {UNIT}"
 
 
 DRIVER = SpokenDriver(

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bci.configs import find_profile
+from bci.live.equipment import check_device
 from bci.profile import load_profile
 
 VERDICT_STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}
@@ -76,6 +77,8 @@ def print_profile(name: str) -> None:
     """Print what a valid profile describes."""
     path = find_profile(name)
     profile = load_profile(path)
+    for each in profile.all_devices:
+        check_device(each)
     stream, device = profile.stream, profile.device
     table = Table.grid(padding=(0, 2))
     table.add_row("profile", f"{profile.name} ({path})")

@@ -24,6 +24,7 @@ from bci.streams.latest import LatestSamples
 DRAW_EVERY_S = 0.1
 LINE_EVERY_S = 5.0  # where there is no terminal
 LATENCY_BINS = 3000
+DEMO_GRACE_S = 60.0  # for a device that is refused power again and again
 REARM_AFTER_S = 1.0
 VERBS = {" ": "stop", "a": "arm", "d": "disarm", "f": "acknowledge", "r": "reset_stop"}
 KEYS = "space stop   a arm   d disarm   f accept fault   r reset stop   q quit"
@@ -168,7 +169,8 @@ def show(watch: Watch, console: Console) -> None:
         while watch.press(pressed()) and not watch.session.is_over:
             watch.session.check()
             watch.look()
-            if watch.session.plan.demonstration is None and watch.total_s and watch.elapsed_s >= watch.total_s:
+            grace_s = 0.0 if watch.session.plan.demonstration is None else DEMO_GRACE_S
+            if watch.total_s and watch.elapsed_s >= watch.total_s + grace_s:
                 break
             if time.monotonic() - drawn_s >= every_s:
                 drawn_s = time.monotonic()

@@ -57,6 +57,19 @@ def device_section(device: Device, port: str) -> dict[str, Any]:
     return {**section, "port": port}
 
 
+def check_device(device: Device) -> None:
+    """Let the driver read a device's axes and options, without opening anything.
+
+    Raises
+    ------
+    DeviceError
+        When the driver is not installed, or does not take them.
+    """
+    build = getattr(load_driver(find_driver(device.driver)), "build", None)
+    if build is not None:
+        build(device_section(device, device.port))
+
+
 def device_config(device: Device, port: str) -> dict[str, Any]:
     """The fields of `drivers.settings.DeviceConfig`."""
     return {

@@ -19,6 +19,7 @@ from bci.errors import SessionError
 from bci.live.latency import LatencyLog
 from bci.live.publisher import Publisher
 from bci.live.realtime import enter_real_time
+from bci.live.sinks import open_sinks
 from bci.live.teacher import Teacher
 from bci.live.warmup import warm_up
 from bci.pipeline import Pipeline, Step, make_pipeline
@@ -47,6 +48,7 @@ class Loop:
         self.pipeline: Pipeline = make_pipeline(plan.profile, inlet.labels, None)
         extractor = self.pipeline.extractor
         self.publisher = Publisher(plan, extractor.labels, extractor.bin_s, axes_of(guardian))
+        self.sinks = open_sinks(plan.profile)
         self.teacher = Teacher(plan) if plan.demonstration else None
         self.latency = LatencyLog(LATENCY_BINS)
         self.arrival_s = 0.0
@@ -73,6 +75,8 @@ class Loop:
             intent_s = local_clock()
             self.latency.decoded(intent.index, intent.stamp_s, self.arrival_s, intent_s)
             self.publisher.intent(intent, intent_s - intent.stamp_s)
+            for sink in self.sinks:
+                sink.send(intent)
         elif self.teacher is not None:
             self.teacher.observe(step)
         self.publisher.frame(step.frame)
@@ -98,6 +102,8 @@ class Loop:
             save_model(self.plan.path("model_last.npz"), self.pipeline.decoder.to_model())
         if self.teacher is not None:
             self.teacher.close()
+        for sink in self.sinks:
+            sink.close()
 
 
 def axes_of(guardian: GuardianClient) -> tuple[str, ...]:

@@ -90,16 +90,19 @@ class Gripper:
     def feed(self, data: bytes, now_ms: int) -> bytes:
         """Take in bytes; return the answers."""
         self._pending = (self._pending + data)[-512:]
-        for start in range(len(self._pending)):
+        answer, start = b"", 0
+        while start < len(self._pending):
             length = _length(self._pending[start:])
             frame = self._pending[start : start + length]
             if length and len(frame) == length and frame[0] == self.joint.address and modbus.is_sealed(frame):
-                self._pending = self._pending[start + length :]
+                self._pending, start = self._pending[start + length :], 0
                 self._heard_ms = now_ms
                 if self.fault == NO_COMMUNICATION:
                     self.fault = 0
-                return b"" if self.is_silent else self._answer(frame)
-        return b""
+                answer += self._answer(frame)
+            else:
+                start += 1
+        return b"" if self.is_silent else answer
 
     def step(self, now_ms: int, dt_s: float) -> None:
         """Activate, move, meet objects, miss the host."""

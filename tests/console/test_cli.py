@@ -17,10 +17,14 @@ COMMANDS = [
     "evaluate",
     "streams",
     "devices",
-    "firmware",
+    "driver-test",
     "doctor",
     "profile",
     "profile check",
+    "device",
+    "device dry-run",
+    "device log",
+    "device firmware",
 ]
 
 

@@ -361,11 +361,19 @@ def test_dynamixels_own_watchdog_trips_when_the_host_falls_silent_while_driving(
     assert "bus watchdog has tripped" in " ".join(bench.host.report.faults)
 
 
-def test_limp_servos_lose_torque_when_disarmed_and_others_keep_it():
+@pytest.mark.parametrize("name", ["feetech", "dynamixel"])
+def test_limp_servos_lose_torque_when_disarmed_and_others_keep_it(name):
     for is_limp in (True, False):
-        bench = Bench("feetech", is_limp=is_limp).driving()
+        bench = Bench(name, is_limp=is_limp).driving()
         bench.host.disarm(bench.now_s)
-        assert bench.twin.read(1, "torque_enable") == (0 if is_limp else 1)
+        assert [bench.twin.read(servo, "torque_enable") for servo in bench.twin.servos] == [0 if is_limp else 1] * 3
+
+
+def test_a_feetech_servo_is_limited_before_it_has_power():
+    bench = Bench("feetech", torque_limit=0.25).prepared()
+    assert bench.twin.read(1, "torque_limit") == 250
+    assert bench.twin.read(1, "goal_velocity") == round(1.0 * 1956 / 3.0)
+    assert bench.twin.read(1, "torque_enable") == 0
 
 
 def test_a_gripper_holds_what_it_holds_through_stop_and_silence():
@@ -415,10 +423,12 @@ def test_a_maestro_drops_its_pulses_when_the_host_dies():
     assert not any(servo.is_powered for servo in bench.twin.servos.values())
 
 
-def test_stimulation_needs_the_words_in_the_profile():
-    section = {"axes": fes.DRIVER.example["axes"], "options": {"ceiling_ma": 12.0}}
-    with pytest.raises(DeviceError, match="experimental"):
-        fes.DRIVER.build(section)
+@pytest.mark.parametrize("words", [{}, {"is_experimental": False}, {"is_experimental": "true"}, {"is_experimental": 1}])
+def test_stimulation_needs_the_words_in_the_profile(words):
+    speaker = fes.DRIVER.build({**fes.DRIVER.example, "options": {"ceiling_ma": 12.0, **words}})
+    for dialogue in (speaker.greet(), speaker.prepare(LEASE_S, [])):
+        with pytest.raises(DeviceError, match="experimental"):
+            next(dialogue)
 
 
 @pytest.mark.parametrize(
@@ -515,10 +525,21 @@ def test_an_answer_of_the_previous_request_is_thrown_away_before_the_next():
     bench = Bench("dynamixel").armed()
     exchange = Exchange(bench.port, 1_000_000)
     heard = []
-    old = bench.twin.feed(dynamixel.encode(dynamixel.Instruction(1, dynamixel.READ, b"\x00\x00\x02\x00")), 1)
-    bench.port.answers = old
-    exchange.begin(bench.host._speaker._get(1, "return_delay"), heard.append, 0.0)
-    bench.port.answers = b""
-    exchange.advance(0.001)
-    exchange.advance(1.0)
+    read_model = dynamixel.encode(dynamixel.Instruction(1, dynamixel.READ, b"\x00\x00\x02\x00"))
+    bench.port.answers = bench.twin.feed(read_model, 1)  # late, and as long as what is asked next
+    bench.twin.silent = {1}
+    exchange.begin(bench.host._speaker._get(1, "current_limit"), heard.append, 0.0)
+    for second in (1.0, 2.0, 3.0):
+        exchange.advance(second)
     assert isinstance(heard[0], DeviceError)
+    assert exchange.n_silent == 3
+
+
+def test_no_motion_is_ever_sent_twice_because_an_answer_is_missing():
+    bench = Bench("dynamixel").driving()
+    bench.twin.silent = {1, 2, 3}
+    bench.port.said.clear()
+    bench.host.drive(bench.speeds(0.5), LEASE_S, bench.now_s)
+    bench.pass_time(0.08)
+    goals = [data for _, data in bench.port.said if b"\x83\x74\x00" in data]
+    assert len(goals) == 1

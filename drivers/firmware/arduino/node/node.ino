@@ -1,5 +1,5 @@
 // A device that speaks node/1, for the Arduino IDE: docs/build-a-device.md says how to wire and flash it.
-// `bci firmware FOLDER` puts this sketch together with the core that it needs and a table of axes (axes.h).
+// `bci device firmware FOLDER` puts this sketch together with the core that it needs and a table of axes (axes.h).
 
 #include "flash.h"
 #include "node.h"
