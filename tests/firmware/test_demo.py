@@ -60,7 +60,7 @@ def test_without_the_tool_chain_it_says_what_to_install_and_starts_nothing(tmp_p
 
 
 @pytest.fixture
-def two(bench, make_chip, tmp_path):
+def two(make_chip, bench, tmp_path):  # in this order: the board outlives the guardian
     """The guardian as `bci demo --hand` starts it: the arm's software twin, and a hand on the emulated board."""
     chip = make_chip("hand")
     plan = create_plan(tmp_path, with_hand(load_profile(find_profile("simulated")), chip.path))
