@@ -80,11 +80,14 @@ def demo(
     device: Annotated[
         DemoDevice, typer.Option(help="The arm in software, or the firmware on an emulated chip.")
     ] = DemoDevice.NODE,
+    hand: Annotated[
+        str | None, typer.Option(metavar="PORT", help="Also a hand of your own, on a serial port; arm it with key a.")
+    ] = None,
 ) -> None:
     """Pick up a cup with a simulated participant: the whole path."""
     from bci.console.demo import run_demo
 
-    raise typer.Exit(run_demo(seconds, seed, sessions, display, device.value))
+    raise typer.Exit(run_demo(seconds, seed, sessions, display, device.value, hand))
 
 
 @app.command()

@@ -281,11 +281,14 @@ def _stopped(subject: Subject, since_s: float) -> str:
     braking_s = max(axis.max_speed / axis.max_acceleration for axis in axes)
     promised_s = subject.driver.declaration.lease_max_ms / 1e3 + braking_s + MARGIN_S
     if subject.trace is None:
-        before = subject.positions()
-        subject.run(0.3, subject.opened().watch)
+        watch = subject.opened().watch
+        subject.run(max(0.1, since_s + promised_s - time.monotonic()), watch)  # at least until it reports again
+        before, looked_s = subject.positions(), time.monotonic()
+        subject.run(0.3, watch)
+        words = f"when looked at after {1e3 * (looked_s - since_s):.0f} ms ({1e3 * promised_s:.0f} ms promised)"
         if subject.has_moved(before, subject.positions()):
-            raise Failed("it still moves")
-        return "it stands"
+            raise Failed(f"it moved {words}")
+        return f"it stood {words}"
     time.sleep(0.1)
     seen = rows(subject.trace)
     last = seen[-1][1:]

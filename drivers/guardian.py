@@ -128,7 +128,7 @@ class Guardian:
 
     def _grant(self, request: Request, now_s: float) -> None:
         before = self.machine.state
-        if request.verb == "acknowledge" and before == m.FAULT and not self._recover():
+        if request.verb == "acknowledge" and before == m.FAULT and not self._recover(now_s):
             return
         self.machine.request(request.verb, request.role, now_s)
         if request.verb == "reset_stop" and before == m.STOP and self.machine.state == m.DISARMED:
@@ -230,8 +230,11 @@ class Guardian:
                     file.flush()
                     os.fsync(file.fileno())
 
-    def _recover(self) -> bool:
-        """Open what was lost again, and look whether the cause is gone; words on what is not."""
+    def _recover(self, now_s: float) -> bool:
+        """Open what was lost again, and look whether the cause is gone; words on what is not.
+
+        A device that latches its own fault is asked to let go; it does so, for the next attempt, if its cause is gone.
+        """
         for unit in self.units:
             try:
                 unit.recover()
@@ -240,6 +243,7 @@ class Guardian:
                 return False
             report = unit.host.report
             if report is not None and report.faults:
+                unit.reset_stop(now_s)
                 self.machine.reason = f"still: device: {', '.join(report.faults)}"
                 return False
             unit.trouble = None

@@ -285,7 +285,7 @@ def device_checks(host: NodeHost, status: Status, lease_s: float) -> list[Check]
     ]
     return [
         _check("firmware", True, f"node/1, version {host.firmware}, {len(host.axes)} axes", ""),
-        _check("state of the device", state == "DISARMED", state, "Reset it: key r after a stop, else its power."),
+        _check("state of the device", state == "DISARMED", state, "Key r after a stop, key f (twice) after a fault."),
         _check(
             "answers", p99_s < lease_s / 3, f"p99 {1e3 * p99_s:.1f} ms of {len(rtt_s)}, limit {1e3 / 3 * lease_s:.0f}",
             "Use a direct USB port; set the adapter's latency timer to 1 ms.",

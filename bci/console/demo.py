@@ -14,7 +14,7 @@ from bci.console.watch import Watch, ends_on_sigterm, show
 from bci.live.session import Session
 from bci.live.stage import TRIALS_FILE
 from bci.plan import Demonstration, Display, create_plan
-from bci.profile import Profile, load_profile
+from bci.profile import AxisMap, Device, Limits, Profile, load_profile
 from bci.streams.network import configure
 from calibration.metrics import Trial
 from drivers.twins.avr import prepare_emulator
@@ -23,8 +23,12 @@ OBSERVATION_S = 15.0
 SHORTEST_CLOSED_LOOP_S = 3.0
 
 
-def run_demo(seconds: float, seed: int, sessions: Path, has_display: bool, device: str = "node") -> int:
+def run_demo(
+    seconds: float, seed: int, sessions: Path, has_display: bool, device: str = "node", hand: str | None = None
+) -> int:
     """Run the demo and print its summary; the exit code is 0 when it ran to its end.
+
+    With ``hand``, the port of a board, its hand closes with the simulated one; then nothing is armed but by key.
 
     Raises
     ------
@@ -37,6 +41,8 @@ def run_demo(seconds: float, seed: int, sessions: Path, has_display: bool, devic
             prepare_emulator()
     observation_s = min(OBSERVATION_S, seconds - SHORTEST_CLOSED_LOOP_S)
     profile = _with_own_source(load_profile(find_profile("simulated")))
+    if hand is not None:
+        profile = with_hand(profile, hand)
     plan = create_plan(
         sessions,
         profile,
@@ -50,7 +56,7 @@ def run_demo(seconds: float, seed: int, sessions: Path, has_display: bool, devic
             session.start()
         with session:
             where = f": {session.display_url}" if has_display else ": a cup, picked up by thought"
-            watch = Watch(session, f"bci demo{where}", seconds, True)
+            watch = Watch(session, f"bci demo{where}", seconds, arms_itself=hand is None)
             try:
                 show(watch, console)
             finally:
@@ -64,6 +70,14 @@ def run_demo(seconds: float, seed: int, sessions: Path, has_display: bool, devic
     result = json.loads(trials_file.read_text(encoding="utf-8"))
     print_summary(console, plan, [Trial(**trial) for trial in result["trials"]], result["n_cups"])
     return 0
+
+
+def with_hand(profile: Profile, port: str) -> Profile:
+    """Add a hand of the operator's own (docs/build-a-device.md), at half its speed, its stop button tried first."""
+    follows = AxisMap(intent="grasp", axis="hand", gain=1.0)
+    limits = Limits(speed_fraction=0.5, acceleration_fraction=0.5)
+    hand = Device(name="hand", driver="node", port=port, maps=(follows,), stop_button=True, limits=limits)
+    return profile.model_copy(update={"devices": (hand,)})
 
 
 def _with_own_source(profile: Profile) -> Profile:

@@ -27,6 +27,7 @@ LATENCY_BINS = 3000
 DEMO_GRACE_S = 60.0  # for a device that is refused power again and again
 REARM_AFTER_S = 1.0
 VERBS = {" ": "stop", "a": "arm", "d": "disarm", "f": "acknowledge", "r": "reset_stop"}
+PHASES = {"observation": "watch the hand and imagine moving it", "closed_loop": "closed loop"}
 KEYS = "space stop   a arm   d disarm   f accept fault   r reset stop   q quit"
 
 
@@ -137,7 +138,7 @@ class Watch:
     def _take_cue(self, cue: str) -> None:
         word, _, rest = cue.partition(" ")
         if word == "block":
-            self.phase = {"observation": "watch the hand and imagine moving it", "closed_loop": "closed loop"}[rest]
+            self.phase = PHASES[rest]
         elif word == "trial":
             self.phase = rest.partition(" ")[2]
         elif word in ("success", "timeout"):
@@ -150,6 +151,8 @@ class Watch:
             return
         if not self.session.plan.demonstration:
             self.phase = "decoding"
+        elif self.phase == PHASES["observation"] and not self._arms_itself:
+            self.phase = "ready: key a arms"
         if self._arms_itself and self._state == "DISARMED" and now_s - self._asked_s > REARM_AFTER_S:
             self._asked_s = now_s
             self.session.request("arm")

@@ -161,7 +161,7 @@ class NodeDevice:
         elif isinstance(message, Disarm) and self.state != ESTOP:
             self._enter(DISARMED)
         elif isinstance(message, ResetFault) and self.state == ESTOP and message.challenge == self._challenge:
-            self._challenge = 0
+            self._challenge = self.faults = 0
             self._enter(DISARMED)
         elif not isinstance(message, Ping):
             self._n_refused += 1

@@ -99,11 +99,13 @@ static uint8_t draw_byte(void)
     return (uint8_t)(1 + draw(255));
 }
 
-/* A good frame of any type, with its delimiter. */
+/* A good frame of any type, with its delimiter; to a device only what a host says. */
 static uint8_t good_frame(uint8_t *frame, uint16_t seq, uint32_t session, const struct node *node)
 {
-    static const uint8_t TYPES[] = {1, 2, 3, 4, 4, 4, 4, 5, 6, 7, 8}, BODIES[] = {0, 4, 6, 0, 15, 0, 0, 4, 1};
-    uint8_t packet[PACKET_MAX] = {PACKET_VERSION, TYPES[draw(sizeof TYPES)]}, n = BODIES[packet[1]];
+    static const uint8_t TYPES[] = {1, 2, 3, 4, 4, 4, 4, 5, 6, 7, 8, 0x81, 0x84, 0x88};
+    static const uint8_t BODIES[] = {4, 6, 0, 15, 15, 15, 15, 0, 0, 4, 1, 16, 40, 33};
+    uint32_t kind = draw(node ? 11 : sizeof TYPES);
+    uint8_t packet[PACKET_MAX] = {PACKET_VERSION, TYPES[kind]}, n = BODIES[kind];
     put_u16(packet + 2, seq);
     put_u32(packet + 4, session);
     for (uint8_t i = 0; i < n; i++)
@@ -292,18 +294,24 @@ uint64_t bench_accepted(const uint8_t *bytes, size_t n, uint8_t *first)
 #ifdef BENCH_PROGRAM
 #include <stdio.h>
 
+enum { BATCH = 20000, LARGEST = 300 };
+
+/* The corpus and the lives of fuzz.py, in batches of the same seeds. */
 int main(int n_arguments, char **arguments)
 {
-    uint64_t seed = n_arguments > 1 ? strtoull(arguments[1], NULL, 10) : 1;
-    uint32_t n = n_arguments > 2 ? (uint32_t)strtoul(arguments[2], NULL, 10) : 10000;
-    struct bench_life life;
-    uint8_t *bytes = malloc((size_t)n * 300), *answers = malloc((size_t)n * 300), first[FRAME_MAX];
-    size_t n_bytes = bench_unsent(seed, n, bytes);
+    uint64_t seed = n_arguments > 1 ? strtoull(arguments[1], NULL, 10) : 1, n_accepted = 0;
+    uint32_t n_frames = n_arguments > 2 ? (uint32_t)strtoul(arguments[2], NULL, 10) : 10000, n_answers = 0;
+    uint8_t *bytes = malloc(BATCH * LARGEST), *answers = malloc(BATCH * LARGEST), first[FRAME_MAX];
     struct node *node = bench_new(1, 0, false, false);
-    size_t n_answers = bench_feed(node, bytes, n_bytes, answers);
-    printf("%llu %zu %u\n", (unsigned long long)bench_accepted(bytes, n_bytes, first), n_answers, node->n_ok);
+    struct bench_life life;
+    for (uint32_t done = 0; done < n_frames; done += BATCH) {
+        size_t n_bytes = bench_unsent(seed + done, n_frames - done < BATCH ? n_frames - done : BATCH, bytes);
+        n_accepted += bench_accepted(bytes, n_bytes, first);
+        n_answers += (uint32_t)bench_feed(node, bytes, n_bytes, answers);
+    }
+    printf("%llu %u %u\n", (unsigned long long)n_accepted, n_answers, node->n_ok);
     bench_free(node);
-    bench_lives(seed, 20, n / 20, &life);
+    bench_lives(seed, 20, n_frames / 20, &life);
     printf("%u %u %u %u %u %u %u\n", life.n_sent, life.n_unsent, life.n_replayed, life.n_answers, life.n_active,
            life.n_wrong, life.digest);
     free(bytes);

@@ -1,4 +1,4 @@
-"""A host process that moves a device until it is killed: `python mover.py PORT`. It arms once and never again."""
+"""A host process that moves a device until it is killed: `python mover.py PORT`, then a line. It arms only once."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from drivers.node import ACTIVE, DISARMED, Ping
 
 PERIOD_S = 0.02
 
+sys.stdin.readline()
 host = WireHost(sys.argv[1])
 was_active = False
 while True:

@@ -51,7 +51,7 @@ class Chip:
     def close(self) -> None:
         if self._host is not None:
             self._host.close()
-        self._process.terminate()
+        self._process.kill()  # as its plug is pulled; asked politely it would outlive its host for a while
         self._process.wait(10)
         self._process.stdin.close()
         self._file.close()

@@ -25,6 +25,9 @@ class Life(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint32) for name in ("n_sent", "n_unsent", "n_replayed", "n_answers", "n_active",
                                                      "n_wrong", "digest")]  # fmt: skip
 
+    def figures(self) -> list[int]:
+        return [getattr(self, name) for name, _ in self._fields_]
+
 
 def compile_bench(output: Path, *options: str, compiler: str = "cc") -> None:
     subprocess.run([compiler, *STRICT, *options, *INCLUDES, "-o", output, *SOURCES], check=True)

@@ -1,4 +1,4 @@
-"""`bci demo --device node-avr` as a newcomer runs it: with the tool-chain, and without."""
+"""`bci demo --device node-avr` as a newcomer runs it, with the tool-chain and without; and `bci demo --hand PORT`."""
 
 import csv
 import json
@@ -6,8 +6,18 @@ import subprocess
 import sys
 
 import pytest
+from bench import Bench
+from node_chip import milliseconds
 
+from bci.configs import find_profile
+from bci.console.demo import with_hand
+from bci.live.equipment import guardian_config
+from bci.plan import create_plan
+from bci.profile import load_profile
 from drivers.firmware import EMULATOR_PACKAGES
+from drivers.machine import ACTIVE, DISARMED, STOP
+
+STILL = (0.0, 0.0, 0.0, 0.0)
 
 
 def demo(folder, *arguments, **options):
@@ -35,8 +45,7 @@ def test_the_whole_demo_runs_on_the_emulated_microcontroller(tmp_path):
     pins = [(edge["pin"], edge["level"]) for edge in edges]
     assert ("MOVING", "1") in pins
     asked_s = next(record["monotonic_s"] for record in records if record["to"] == "CHECKING")
-    powered_s = next(float(edge["stamp_s"]) for edge in edges if edge["pin"] == "ENABLE")
-    assert powered_s > asked_s  # no power before the checks
+    assert next(float(edge["stamp_s"]) for edge in edges if edge["pin"] == "ENABLE") > asked_s
     assert [level for pin, level in pins if pin == "ENABLE"][-1] == "0"
 
 
@@ -48,3 +57,43 @@ def test_without_the_tool_chain_it_says_what_to_install_and_starts_nothing(tmp_p
     assert message.endswith(f"apt-get install --no-install-recommends {EMULATOR_PACKAGES}")
     assert "avr-gcc" in message
     assert not (tmp_path / "sessions").exists()
+
+
+@pytest.fixture
+def two(make_chip, bench, tmp_path):  # in this order: the board outlives the guardian
+    """The guardian as `bci demo --hand` starts it: the arm's software twin, and a hand on the emulated board."""
+    chip = make_chip("hand")
+    plan = create_plan(tmp_path, with_hand(load_profile(find_profile("simulated")), chip.path))
+    config = guardian_config(plan, {"device": bench.port, "hand": chip.path}, bench.folder)
+    bench.start_guardian(devices=config["devices"], rules=config["rules"])
+    bench.chip = chip
+    return bench
+
+
+def test_a_hand_of_ones_own_follows_the_demo_after_its_button_was_tried_and_its_button_stops_both(two: Bench):
+    chip, grasp = two.chip, (0.3, 0.0, 0.0, 0.7)
+    two.wait(DISARMED)
+    chip.do("stop")
+    two.wait(STOP)
+    chip.do("release")
+    chip.wait("STOP", 0)
+    two.drive(0.1, STILL)
+    two.client.request("reset_stop", "caregiver")
+    two.wait(DISARMED)
+    two.drive(2.3, STILL)
+    assert not [edge for edge in chip.look() if edge.pin in ("ENABLE", "SERVO0")]
+    two.client.request("arm", "caregiver")
+    assert two.drive(10.0, STILL, until=ACTIVE).state == ACTIVE
+    status = two.drive(1.5, grasp)
+    assert status.axes == ("x", "y", "z", "hand", "hand.hand")
+    assert status.position[0] > 0.22
+    since = chip.mark()
+    chip.do("stop")
+    pressed, off = chip.wait("STOP", 1, since), chip.wait("ENABLE", 0, since)
+    assert milliseconds(pressed, off) <= 20.0
+    assert two.drive(0.4, grasp).state == STOP
+    assert two.last_motion_s() < two.statuses[-1].stamp_s - 0.2  # the arm in software stands too
+    pulses = [edge for edge in chip.look() if edge.pin == "SERVO0"]
+    widths_us = [1e3 * milliseconds(up, down) for up, down in zip(pulses[::2], pulses[1::2], strict=False)]
+    assert widths_us[0] == pytest.approx(1000, abs=15)  # open
+    assert max(widths_us) > 1200  # closing

@@ -154,6 +154,7 @@ static void obey(struct node *node, uint8_t type, const uint8_t *body, uint8_t n
         enter(node, NODE_DISARMED);
     } else if (type == RESET_FAULT && is_stuck && is_cause_gone && get_u32(body) == node->challenge) {
         node->challenge = 0;
+        node->faults = 0;
         enter(node, NODE_DISARMED);
     } else if (type != PING) {
         node->n_bad++;

@@ -1,4 +1,4 @@
-"""The guardian in front of the emulated board: its stop button is the guardian's latched STOP."""
+"""The guardian in front of the board: its stop button is the guardian's latched STOP, its faults are faults."""
 
 import time
 
@@ -6,7 +6,10 @@ import pytest
 from bench import Bench
 from node_chip import milliseconds
 
-from drivers.machine import ACTIVE, CHECKING, DISARMED, STOP
+from drivers.machine import ACTIVE, CHECKING, DISARMED, FAULT, STOP
+from drivers.node import FAULT_NAMES
+from drivers.twins.node import AXES
+from drivers.twins.terminal import on_terminal
 
 STILL = (0.0, 0.0, 0.0, 0.0)
 BOUND_STOP_MS = 20.0
@@ -91,3 +94,40 @@ def test_the_button_cuts_power_and_is_the_guardians_latched_stop_until_released_
     assert not [edge for edge in guarded.chip.look()[since:] if (edge.pin, edge.level) == ("ENABLE", 1)]
     reasons = [(entry["to"], entry["role"]) for entry in guarded.log()]
     assert (STOP, "device") in reasons
+
+
+class Board:
+    """The core in C with a motor that can fail, as a twin."""
+
+    axes, positions, is_moving = AXES, (), False
+
+    def __init__(self, device):
+        self._device, self.faults = device, 0
+
+    def feed(self, data, now_ms):
+        return self._device.feed(data, now_ms)
+
+    def step(self, now_ms, dt_s):
+        self._device.see(faults=self.faults)
+        self._device.step(now_ms, dt_s)
+
+
+def test_a_fault_that_the_board_latches_is_accepted_only_when_its_cause_is_gone(core, tmp_path):
+    board = Board(core.device())
+    bench = Bench(tmp_path)
+    with on_terminal(board) as bench.port:
+        try:
+            bench.start_guardian()
+            assert bench.wait(DISARMED).state == DISARMED
+            board.faults = 1 << FAULT_NAMES.index("supply voltage")
+            assert "supply voltage" in bench.wait(FAULT).reason
+            bench.client.request("acknowledge", "caregiver")
+            assert bench.drive(0.3, STILL).state == FAULT
+            board.faults = 0
+            time.sleep(0.05)
+            bench.client.request("acknowledge", "caregiver")  # asks the board to let go of it …
+            assert bench.drive(0.3, STILL).state == FAULT
+            bench.client.request("acknowledge", "caregiver")  # … and finds that it did
+            assert bench.drive(0.3, STILL).state == DISARMED
+        finally:
+            bench.close()
