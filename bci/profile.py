@@ -316,7 +316,7 @@ class UdpSink(Section):
 
     kind: Literal["udp"] = "udp"
     host: str = Field("127.0.0.1", description="where they are sent; beyond this machine nothing is encrypted")
-    port: int = Field(16571, ge=1, le=65535)
+    port: int = Field(17571, ge=1, le=65535)
 
 
 class LslSink(Section):

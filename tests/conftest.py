@@ -26,12 +26,20 @@ ROOT = Path(__file__).resolve().parent.parent
 def pytest_configure(config: pytest.Config) -> None:
     """Shut this run, and every process it starts, into a Lab Streaming Layer of its own.
 
-    liblsl reads LSLAPICFG once, before its first call: so before any test module is imported.
+    liblsl reads LSLAPICFG once, before its first call: so before any test module is imported. Its ports are this run's
+    own: where all of its 32 usual ones are taken, by sessions of other runs, a stream is not found any more.
     """
     folder = Path(config.cache.mkdir("lsl"))  # type: ignore[union-attr]
     settings_file = folder / f"lsl_api_{os.getpid()}.cfg"
     settings_file.write_text(
-        "[ports]\nIPv6 = disable\nPortRange = 128\n[multicast]\nResolveScope = machine\n"
+        f"[ports]
+IPv6 = disable
+BasePort = {17_000 + 128 * (os.getpid() % 120)}
+PortRange = 128
+"
+        "[multicast]
+ResolveScope = machine
+"
         f"[lab]\nSessionID = test-{uuid.uuid4().hex}\n[log]\nlevel = -3\n",
         encoding="utf-8",
     )

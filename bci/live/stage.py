@@ -28,7 +28,7 @@ from drivers.link import GuardianClient
 
 PERIOD_S = 0.02
 LEAD_IN_S = 2.0  # before the observation block, for the readers of the stream to find it
-READERS_S = 10.0  # longest wait for them
+READERS_S = 30.0  # longest wait for them
 POWERED = ("ARMED", "ACTIVE", "HOLD")
 TRIALS_FILE = "trials.json"
 
@@ -120,6 +120,11 @@ def run(plan: Plan, stop: StopFlag) -> None:
         rest(stage, stop, LEAD_IN_S)
         while not stop and not stage.has_readers and local_clock() - begun_s < READERS_S:
             rest(stage, stop, PERIOD_S)
+        if not (stop or stage.has_readers):
+            raise SessionError(
+                "The session's own processes do not find the stream bci.world on the Lab Streaming Layer.",
+                "Start again; `bci streams` shows what can be seen on this machine.",
+            )
         observe(stage, ObservationBlock(len(stage.where), plan.demonstration.observation_s, random), stop)
         rest(stage, stop)
         perform(stage, task, plan.demonstration.closed_loop_s, stop)

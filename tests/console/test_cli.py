@@ -68,7 +68,11 @@ def test_the_version_is_told():
     assert bci("--version").stdout.startswith("bci 0.")
 
 
-@pytest.mark.parametrize("name", ["simulated", "intracortical_rates", "eeg_motor_imagery", "emg_openbci"])
+@pytest.mark.parametrize(
+    "name",
+    ["simulated", "intracortical_rates", "eeg_motor_imagery", "emg_openbci", "dynamixel_arm", "feetech_arm",
+     "fes_hand", "maestro_hand", "robotiq_gripper"],
+)  # fmt: skip
 def test_every_shipped_profile_is_valid(name):
     result = bci("profile", "check", name)
     assert result.returncode == 0
@@ -88,7 +92,10 @@ def test_every_wrong_field_of_a_profile_is_named_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("profile", "check", "nowhere"), "is not a file here. Give a path, or one of: eeg_motor_imagery"),
+        (
+            ("profile", "check", "nowhere"),
+            "is not a file here. Give a path, or one of: dynamixel_arm, eeg_motor_imagery",
+        ),
         (("evaluate", "nowhere.mat"), "nowhere.mat does not exist"),
         (("replay", "nowhere.xdf"), "nowhere.xdf does not exist"),
         (("run", "intracortical_rates"), "names no model. Fit one (bci fit FILE"),

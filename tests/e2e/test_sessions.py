@@ -125,7 +125,7 @@ def test_a_driver_that_is_not_installed_is_refused_with_those_that_are(tmp_path,
     process = start("run", str(profile), "--model", str(fitted), "--sessions", str(tmp_path / "sessions"))
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "Driver 'exoskeleton' is not installed; there is node." in errors
+    assert "Driver 'exoskeleton' is not installed; there is dynamixel, feetech, fes, maestro, node, robotiq." in errors
 
 
 def test_without_a_recording_no_signals_reach_the_disk(tmp_path, fitted):

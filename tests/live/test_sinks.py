@@ -54,7 +54,7 @@ def test_the_reader_of_the_documentation_reads_it(reader):
     port = reader.getsockname()[1]
     reader.close()
     process = subprocess.Popen(
-        [sys.executable, "-c", program.replace("16571", str(port))], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program.replace("17571", str(port))], stdout=subprocess.PIPE, text=True
     )
     (sink,) = open_sinks(profile_with(f'kind = "udp"\nport = {port}'))
     line = ""
