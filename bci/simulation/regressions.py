@@ -163,21 +163,19 @@ def movement_times(
     distances: Sequence[float] = DISTANCES, radii: Sequence[float] = RADII, seconds: float = 200.0
 ) -> Array:
     """Mean time from one target to another without the dwell, (n_distances, n_radii), decoder as tuned."""
-    times_s = np.empty((len(distances), len(radii)))
+    trials: list[list[Trial]] = [[] for _ in range(len(distances) * len(radii))]
     tau_ms, beta = tuned()
-    for (i, distance), (j, radius) in product(enumerate(distances), enumerate(radii)):
-        trials: list[Trial] = []
-        for seed in SEEDS:
-            random = np.random.default_rng(seed)
-            population, angle = linear_gaussian(N_FEATURES, 2, SIGMA, random), random.uniform(0, np.pi)
+    for seed in SEEDS:
+        loop, decoder = _calibrated(seed)
+        angle = _chance(seed, 6).uniform(0, np.pi)
+        for cell, (distance, radius) in zip(trials, product(distances, radii), strict=True):
             half_way = distance / 2 * np.array([np.cos(angle), np.sin(angle)])
             there_and_back = 0.5 + np.where(np.arange(3000)[:, None] % 2, half_way, -half_way)
-            loop = ClosedLoop(population, Targets(there_and_back, radius, DWELL_S), tau_ms / 1e3, beta, seed=seed)
-            profile = profile_of(population, tau_ms, beta)
-            decoder = VelocityDecoder(calibrate(loop, profile, CALIBRATION_S), profile.decoder)
-            trials += loop.run_compiled(decoder, seconds).trials[1:]
-        times_s[i, j] = mean_time(trials) - DWELL_S
-    return times_s
+            targets = Targets(there_and_back, radius, DWELL_S)
+            again = ClosedLoop(loop.population, targets, tau_ms / 1e3, beta, seed=seed)
+            cell += again.run_compiled(decoder, seconds).trials[1:]
+    times_s = np.array([mean_time(cell) for cell in trials]) - DWELL_S
+    return times_s.reshape(len(distances), len(radii))
 
 
 def law_of(times_s: Array, *predictors: Array) -> tuple[Array, float]:
