@@ -32,14 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = Path(config.cache.mkdir("lsl"))  # type: ignore[union-attr]
     settings_file = folder / f"lsl_api_{os.getpid()}.cfg"
     settings_file.write_text(
-        f"[ports]
-IPv6 = disable
-BasePort = {17_000 + 128 * (os.getpid() % 120)}
-PortRange = 128
-"
-        "[multicast]
-ResolveScope = machine
-"
+        f"[ports]\nIPv6 = disable\nBasePort = {17_000 + 128 * (os.getpid() % 120)}\nPortRange = 128\n"
+        "[multicast]\nResolveScope = machine\n"
         f"[lab]\nSessionID = test-{uuid.uuid4().hex}\n[log]\nlevel = -3\n",
         encoding="utf-8",
     )

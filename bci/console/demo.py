@@ -24,7 +24,13 @@ SHORTEST_CLOSED_LOOP_S = 3.0
 
 
 def run_demo(
-    seconds: float, seed: int, sessions: Path, has_display: bool, device: str = "node", hand: str | None = None
+    task: str,
+    seconds: float,
+    seed: int,
+    sessions: Path,
+    has_display: bool,
+    device: str = "node",
+    hand: str | None = None,
 ) -> int:
     """Run the demo and print its summary; the exit code is 0 when it ran to its end.
 
@@ -46,7 +52,9 @@ def run_demo(
     plan = create_plan(
         sessions,
         profile,
-        demonstration=Demonstration(seed=seed, observation_s=observation_s, closed_loop_s=seconds - observation_s),
+        demonstration=Demonstration(
+            task=task, seed=seed, observation_s=observation_s, closed_loop_s=seconds - observation_s
+        ),
         display=Display() if has_display else None,
     )
     configure(plan.lsl_scope, plan.lsl_session_id)
@@ -56,7 +64,8 @@ def run_demo(
             session.start()
         with session:
             where = f": {session.display_url}" if has_display else ": a cup, picked up by thought"
-            watch = Watch(session, f"bci demo{where}", seconds, arms_itself=hand is None)
+            title = f"bci demo{where}" if task == "cup" else f"bci demo {task}"
+            watch = Watch(session, title, seconds, arms_itself=hand is None)
             try:
                 show(watch, console)
             finally:
@@ -68,7 +77,7 @@ def run_demo(
         console.print(f"Ended early. What was recorded is in {plan.folder}.")
         return 1
     result = json.loads(trials_file.read_text(encoding="utf-8"))
-    print_summary(console, plan, [Trial(**trial) for trial in result["trials"]], result["n_cups"])
+    print_summary(console, plan, [Trial(**trial) for trial in result["trials"]], result["figures"])
     return 0
 
 
