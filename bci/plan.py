@@ -7,7 +7,7 @@ import secrets
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bci import __version__
 from bci.errors import SessionError
@@ -22,6 +22,32 @@ class Demonstration(Section):
     seed: int
     observation_s: float
     closed_loop_s: float
+
+
+class Rehearsed(Section):
+    """A simulated participant for a calibration: how clear the signals are, and how much faster than life."""
+
+    quality: Literal["good", "median", "poor"]
+    seed: int
+    pace: float
+
+
+class Calibration(Section):
+    """A session that calibrates; no device takes part in it.
+
+    `folder` holds the state and the blocks and outlives the session, `share` shortens the blocks.
+    """
+
+    participant: str
+    folder: Path
+    prior: Path | None
+    paradigm: Literal["movement", "imagery"]
+    is_quick: bool
+    is_attended: bool
+    share: float
+    seed: int
+    language: str
+    rehearsed: Rehearsed | None
 
 
 class Plan(Section):
@@ -39,6 +65,7 @@ class Plan(Section):
     lsl_session_id: str
     demonstration: Demonstration | None
     is_recorded: bool
+    calibration: Calibration | None = None
 
     def path(self, name: str) -> Path:
         """Where a file of the session lives."""
@@ -58,6 +85,7 @@ def create_plan(
     lsl_session_id: str = "",
     demonstration: Demonstration | None = None,
     is_recorded: bool = True,
+    calibration: Calibration | None = None,
 ) -> Plan:
     """Make the session's folder and write its plan.
 
@@ -86,6 +114,7 @@ def create_plan(
         lsl_session_id=lsl_session_id,
         demonstration=demonstration,
         is_recorded=is_recorded,
+        calibration=calibration,
     )
     plan.path(PLAN_FILE).write_text(plan.model_dump_json(indent=2), encoding="utf-8")
     return plan

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from bci.errors import ModelError
+from bci.profile import Decoder
 from bci.types import Array
 
 SCHEMA_VERSION = 2
 KIND = "velocity encoding"
 ARRAYS = ("C", "Q", "R")
+SHAPING = ("tau_ms", "beta")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class Model:
         Decoded effort that two thirds of the training bins do not reach.
     provenance : dict
         What it was fitted on, and how well it fits.
+    shaping : dict
+        Smoothing `tau_ms` and gain `beta` that were tuned with it; empty: those of the profile.
+    statistics : dict
+        What was normal of each feature when it was fitted, as `Extractor.statistics` gives it; empty: not known.
     """
 
     outputs: tuple[str, ...]
@@ -61,6 +67,12 @@ class Model:
     nis_gate: float
     fast_effort: float = 1.0
     provenance: dict[str, Any] = field(default_factory=dict)
+    shaping: dict[str, float] = field(default_factory=dict)
+    statistics: dict[str, list[float]] = field(default_factory=dict)
+
+    def tuned(self, settings: Decoder) -> Decoder:
+        """The profile's settings, with the smoothing and the gain that were tuned with this model."""
+        return settings.model_copy(update=self.shaping)
 
 
 def save_model(path: Path, model: Model) -> None:
@@ -79,6 +91,8 @@ def save_model(path: Path, model: Model) -> None:
         "nis_gate": model.nis_gate,
         "fast_effort": model.fast_effort,
         "provenance": model.provenance,
+        "shaping": model.shaping,
+        "statistics": model.statistics,
     }
     text = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), dtype=np.uint8)
     temporary = path.with_suffix(path.suffix + ".part")
@@ -119,6 +133,8 @@ def load_model(path: Path) -> Model:
             nis_gate=float(meta["nis_gate"]),
             fast_effort=float(meta["fast_effort"]),
             provenance=dict(meta["provenance"]),
+            shaping={name: float(meta.get("shaping", {})[name]) for name in meta.get("shaping", {})},
+            statistics=dict(meta.get("statistics", {})),
             **arrays,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -146,6 +162,10 @@ def _defect(model: Model) -> str:
             return f"{name} is not positive definite"
     if not min(model.bin_s, model.nis_gate, model.n_effective, model.fast_effort) > 0:
         return "bin_s, nis_gate, n_effective and fast_effort must be positive"
+    if not set(model.shaping) <= set(SHAPING) or not all(0 < value < np.inf for value in model.shaping.values()):
+        return f"shaping may hold {' and '.join(SHAPING)}, positive"
+    if any(len(values) not in (1, n) or not np.isfinite(values).all() for values in model.statistics.values()):
+        return "statistics do not fit the features"
     return ""
 
 

@@ -12,12 +12,21 @@ from typing import Self
 
 from bci.errors import DeviceError, SessionError
 from bci.live.children import Child, start_child, wait_until_ready
-from bci.plan import Plan, write_json
+from bci.plan import Calibration, Plan, write_json
 from drivers.link import GuardianClient, Status
 
 START_PATIENCE_S = 120.0  # the first start on a machine compiles the kernels
 STOP_PATIENCE_S = 1.0
-ENDING = ("stage", "participant", "loop", "guardian", "recorder", "twin")  # the recorder outlives whom it records
+PERFORMERS = ("stage", "calibrator")
+ENDING = (
+    "stage",
+    "participant",
+    "calibrator",
+    "loop",
+    "guardian",
+    "recorder",
+    "twin",
+)  # the recorder outlives whom it records
 
 
 class Session:
@@ -71,7 +80,7 @@ class Session:
             self.client.request(verb, "caregiver")
 
     def check(self) -> None:
-        """Raise when a process of the session has died; the stage may end, when its task is done.
+        """Raise when a process of the session has died; one that performs a task may end, when it is done.
 
         Raises
         ------
@@ -79,14 +88,13 @@ class Session:
             Naming the process and what it said.
         """
         for child in self.children.values():
-            if not child.is_running and not (child.name == "stage" and child.popen.returncode == 0):
+            if not child.is_running and not (child.name in PERFORMERS and child.popen.returncode == 0):
                 raise SessionError(f"The {child.name} died: {child.complaint()}", f"Its log is {child.log}.")
 
     @property
     def is_over(self) -> bool:
-        """Whether the stage has finished its task."""
-        stage = self.children.get("stage")
-        return stage is not None and not stage.is_running
+        """Whether the task is finished."""
+        return any(not child.is_running for name, child in self.children.items() if name in PERFORMERS)
 
     def close(self) -> None:
         """Disarm the device, then end every process; what was recorded is closed properly."""
@@ -110,6 +118,9 @@ class Session:
 
     def _start(self) -> None:
         plan = self.plan
+        if plan.calibration is not None:
+            self._start_calibration(plan.calibration)
+            return
         port = self._start_twin() if self.port == "twin" else self.port
         self._start_guardian(port)
         self.client = GuardianClient(plan.runtime, "operator")
@@ -120,6 +131,14 @@ class Session:
         self._wait(self._launch("loop", "bci.live.loop", str(plan.folder)), START_PATIENCE_S)
         if plan.demonstration is not None:
             self._launch("stage", "bci.live.stage", str(plan.folder))
+
+    def _start_calibration(self, calibration: Calibration) -> None:
+        """No guardian and no device: nothing that could move."""
+        if self.plan.is_recorded:
+            self._launch("recorder", "bci.recording.recorder", str(self.plan.folder))
+        if calibration.rehearsed is not None:
+            self._launch("participant", "bci.simulation.rehearsed", str(self.plan.folder))
+        self._wait(self._launch("calibrator", "bci.live.calibrator", str(self.plan.folder)), START_PATIENCE_S)
 
     def _start_twin(self) -> str:
         ready, trace = self.plan.ready_file("twin"), self.plan.path("trace.csv")

@@ -89,6 +89,15 @@ class Extractor:
         bins = self._binner.push(self._bank.push(samples), is_bad, chunk.n_lost)
         return [self._frame(done, chunk.stamps_s) for done in bins]
 
+    def statistics(self) -> dict[str, list[float]]:
+        """What is normal of each feature now; empty where nothing is normalised."""
+        return {} if self._zscore is None else self._zscore.statistics()
+
+    def restore(self, statistics: dict[str, list[float]]) -> None:
+        """Begin with what was normal before."""
+        if self._zscore is not None:
+            self._zscore.restore(statistics)
+
     def _repair(self, samples: Array) -> tuple[Array, Array]:
         is_finite = np.isfinite(samples)
         if not is_finite.all():

@@ -57,3 +57,13 @@ class AdaptiveZScore:
         """Normalise one bin, shape (n_features,), in place."""
         self._n += 1
         _normalise(features, self.mean, self.variance, self._n, self._k_mean, self._k_variance, self._floor, self._clip)
+
+    def statistics(self) -> dict[str, list[float]]:
+        """What is normal of each feature now, as plain lists."""
+        return {"mean": self.mean.tolist(), "variance": self.variance.tolist(), "n_bins": [float(self._n)]}
+
+    def restore(self, statistics: dict[str, list[float]]) -> None:
+        """Go on from what was normal before; without it, from nothing."""
+        if statistics:
+            self.mean[:], self.variance[:] = statistics["mean"], statistics["variance"]
+            self._n = int(statistics["n_bins"][0])
