@@ -35,7 +35,7 @@ class Rehearsed(Section):
 class Calibration(Section):
     """A session that calibrates; no device takes part in it.
 
-    `folder` holds the state and the blocks and outlives the session, `share` shortens the blocks.
+    `folder` holds the state and the blocks and outlives the session; `prior` is a model to begin with.
     """
 
     participant: str
@@ -44,7 +44,6 @@ class Calibration(Section):
     paradigm: Literal["movement", "imagery"]
     is_quick: bool
     is_attended: bool
-    share: float
     seed: int
     language: str
     rehearsed: Rehearsed | None

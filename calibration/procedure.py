@@ -152,6 +152,8 @@ class Procedure:
         if trace is not None:
             self._keep(trace)
         self.state = with_attempt(self.state, attempt)
+        if self.outcome is Outcome.ACCEPTED:
+            save_model(self.folder / MODEL_FILE, self.accepted_model())
         save_state(self.folder, self.state)
         self._phase = self._block = None
         return attempt

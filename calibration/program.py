@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -163,11 +162,6 @@ def _quick(angle: Gate, paradigm: Paradigm) -> tuple[Phase, ...]:
     )
     tuning = Phase("tuning", 0.0, (Gate("predicted_time_s", 3.0),), back_to="recalibration")
     return steps if paradigm == "imagery" else (*steps, tuning)
-
-
-def paced(program: tuple[Phase, ...], share: float) -> tuple[Phase, ...]:
-    """The same steps with blocks of another length, for rehearsal."""
-    return tuple(dataclasses.replace(phase, seconds=phase.seconds * share) for phase in program)
 
 
 def hard_angle_deg(n_outputs: int, noise: float = ANGLE_NOISE) -> float:

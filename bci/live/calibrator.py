@@ -32,7 +32,7 @@ from calibration.conductor import Conductor
 from calibration.measures import signal_quality
 from calibration.paradigms import REST, SQUEEZE, Shown
 from calibration.procedure import Procedure
-from calibration.program import Phase, make_program, paced
+from calibration.program import Phase, make_program
 from calibration.sweep import sweep_user
 from calibration.wizard import load_state, plain
 
@@ -54,15 +54,18 @@ class Calibrator:
         The participant's signals.
     control : Control
         The operator's wishes.
+    stop : StopFlag
+        Somebody ends the process.
     """
 
-    def __init__(self, plan: Plan, inlet: Inlet, control: Control) -> None:
+    def __init__(self, plan: Plan, inlet: Inlet, control: Control, stop: StopFlag) -> None:
         if plan.calibration is None:
             raise SessionError("This session calibrates nobody.", "Start it with `bci calibrate`.")
         asked: Calibration = plan.calibration
-        self.inlet, self.control = inlet, control
+        self.inlet, self.control, self._stop = inlet, control, stop
         self.is_leaving = False
         self.is_waiting = False
+        self.language = asked.language
         self._texts = Catalogue(asked.language)
         outputs = plan.profile.decoder.outputs
         labels = [*outputs, *(f"target_{output}" for output in outputs), "active", "assist"]
@@ -76,9 +79,7 @@ class Calibrator:
         program = make_program(plan.profile, asked.paradigm, len(extractor.labels), is_quick=asked.is_quick)
         state = load_state(asked.folder)
         prior = None if asked.prior is None else load_model(asked.prior)
-        self.procedure = Procedure(
-            asked.folder, state, paced(program, asked.share), self.conductor, sweep_user, asked.seed, prior
-        )
+        self.procedure = Procedure(asked.folder, state, program, self.conductor, sweep_user, asked.seed, prior)
         self._is_attended = asked.is_attended
         self._phase: Phase | None = None
         self._told_s = -math.inf
@@ -114,16 +115,13 @@ class Calibrator:
         """One step: a moment of rest, the block, the verdict."""
         self._phase = phase
         self.say(self._texts["cue.ready"])
-        if phase.seconds > 0:
-            self._idle(LEAD_IN_S)
-        if self.is_leaving:
+        if phase.seconds > 0 and not self._idle(LEAD_IN_S):
             return
         self.cue(self._stamp_s, f"block {phase.name}")
         self.say(self._texts[f"phase.{phase.name}.participant"])
         self._busy_ms.clear()
         self.procedure.begin(phase)
-        self._work(lambda: not self.conductor.is_running)
-        if self.is_leaving:
+        if not self._work(lambda: not self.conductor.is_running):
             return
         is_timed = phase.name == "evaluation" and self._busy_ms
         self.procedure.extra = {"loop_p99_ms": float(np.percentile(self._busy_ms, 99))} if is_timed else {}
@@ -190,14 +188,18 @@ class Calibrator:
     def _prompt(self) -> str:
         return "" if self._phase is None else self._texts[f"phase.{self._phase.name}.participant"]
 
-    def _idle(self, seconds: float) -> None:
+    def _idle(self, seconds: float) -> bool:
         """Rest for so long in the signal's time."""
         until_s = self._stamp_s + seconds
-        self._work(lambda: self._stamp_s >= until_s and not self.conductor.is_paused)
+        return self._work(lambda: self._stamp_s >= until_s and not self.conductor.is_paused)
 
-    def _work(self, is_done: Callable[[], bool]) -> None:
-        while not is_done() and not self.is_leaving:
+    def _work(self, is_done: Callable[[], bool]) -> bool:
+        """Tick until it is done; false when somebody wants to leave before."""
+        while not is_done():
+            if self._stop or self.is_leaving:
+                return False
             self.tick()
+        return True
 
     def _publish(self, step: Step) -> None:
         self.publisher.frame(step.frame)
@@ -213,7 +215,7 @@ def run(plan: Plan, stop: StopFlag) -> None:
         control = stack.enter_context(contextlib.closing(Control(plan.runtime)))
         warm_up(plan.profile, inlet.labels)
         sweep_user(1.0, 0.0, len(plan.profile.decoder.outputs))
-        calibrator = Calibrator(plan, inlet, control)
+        calibrator = Calibrator(plan, inlet, control, stop)
         plan.ready_file("calibrator").touch()
         deadline_s = local_clock() + READERS_S
         while plan.is_recorded and not stop and not calibrator.has_readers and local_clock() < deadline_s:
@@ -222,7 +224,7 @@ def run(plan: Plan, stop: StopFlag) -> None:
         while not stop and not calibrator.is_leaving:
             phase, _ = calibrator.procedure.next()
             if phase is None:
-                calibrator.say(calibrator._texts["cue.thanks"])
+                calibrator.say(Catalogue(calibrator.language)["cue.thanks"])
                 break
             calibrator.perform(phase)
         calibrator.tell()
