@@ -26,6 +26,7 @@ app.add_typer(profile_app, name="profile")
 
 ProfilePath = Annotated[str, typer.Argument(metavar="PROFILE", help="A profile's path, or the name of a shipped one.")]
 RecordingPath = Annotated[Path, typer.Argument(metavar="FILE", help="A recording: .mat, .xdf or .edf.")]
+SessionPath = Annotated[Path, typer.Argument(metavar="SESSION", help="Its folder, or the folder of sessions.")]
 SessionsOption = Annotated[Path, typer.Option("--sessions", help="Where session folders are made.")]
 StreamOption = Annotated[str, typer.Option("--stream", help="Name or type, when the file holds several.")]
 NetworkOption = Annotated[bool, typer.Option("--network", help="Also beyond this machine (LSL has no encryption).")]
@@ -66,11 +67,12 @@ def demo(
     seconds: Annotated[float, typer.Option(min=10, max=3600, help="How long, from the first movement on.")] = 60.0,
     seed: Annotated[int, typer.Option(help="Of the simulated participant and the task.")] = 1,
     sessions: SessionsOption = Path("sessions"),
+    display: Annotated[bool, typer.Option("--display", help="Also serve the participant's page.")] = False,
 ) -> None:
     """Pick up a cup with a simulated participant: the whole path."""
     from bci.console.demo import run_demo
 
-    raise typer.Exit(run_demo(seconds, seed, sessions))
+    raise typer.Exit(run_demo(seconds, seed, sessions, display))
 
 
 @app.command()
@@ -177,6 +179,22 @@ def evaluate(
     from bci.console.offline import evaluate_recording
 
     evaluate_recording(file, profile, test, train_fraction, stream, json)
+
+
+@app.command()
+def display(
+    session: Annotated[Path, typer.Argument(metavar="SESSION", help="Its folder; or a folder of them.")] = Path(
+        "sessions"
+    ),
+    address: Annotated[str, typer.Option(help="Of this machine; beyond it a token is needed.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
+    language: Annotated[str, typer.Option(help="Of the participant's texts: en or fr.")] = "en",
+    kiosk: Annotated[bool, typer.Option("--kiosk", help="Open a browser on it, full screen.")] = False,
+) -> None:
+    """Show the participant's page of a session that runs."""
+    from bci.console.display import run_display
+
+    run_display(session, address, port, language, kiosk)
 
 
 @app.command()

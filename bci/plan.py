@@ -49,6 +49,14 @@ class Calibration(Section):
     rehearsed: Rehearsed | None
 
 
+class Display(Section):
+    """The participant's page: where it is served, and in which language."""
+
+    address: str = "127.0.0.1"
+    port: int = 0
+    language: str = "en"
+
+
 class Plan(Section):
     """Everything that the processes of one session must agree on."""
 
@@ -65,6 +73,7 @@ class Plan(Section):
     demonstration: Demonstration | None
     is_recorded: bool
     calibration: Calibration | None = None
+    display: Display | None = None
 
     def path(self, name: str) -> Path:
         """Where a file of the session lives."""
@@ -85,6 +94,7 @@ def create_plan(
     demonstration: Demonstration | None = None,
     is_recorded: bool = True,
     calibration: Calibration | None = None,
+    display: Display | None = None,
 ) -> Plan:
     """Make the session's folder and write its plan.
 
@@ -114,6 +124,7 @@ def create_plan(
         demonstration=demonstration,
         is_recorded=is_recorded,
         calibration=calibration,
+        display=display,
     )
     plan.path(PLAN_FILE).write_text(plan.model_dump_json(indent=2), encoding="utf-8")
     return plan

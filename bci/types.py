@@ -45,7 +45,8 @@ class Frame:
     stamp_s : float
         Stamp of the bin's last sample; for a missing bin the stamp it would have had.
     features : Array
-        Shape (n_features,); the values of a missing bin carry no meaning.
+        Shape (n_features,); NaN where a feature is hidden: its channel is masked, or its stream came too late. The
+        values of a missing bin carry no meaning.
     is_missing : bool
         Samples of this bin were lost: the decoder predicts and does not update.
     """
@@ -73,6 +74,22 @@ class Label:
     stamp_s: float
     v_int: tuple[float, ...]
     weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the cursor or hand is, as the participant sees it, from a moment on.
+
+    Attributes
+    ----------
+    stamp_s : float
+        From when it holds.
+    values : tuple of float
+        One per decoder output, in workspaces: 0 to 1 inside.
+    """
+
+    stamp_s: float
+    values: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +218,12 @@ class Recording:
         Stamp and text, in order.
     marker_name : str
         Name of the marker stream; empty where there is none.
+    extras : tuple of Signal
+        Further streams, where they were asked for.
     """
 
     signal: Signal
     kinematics: Kinematics | None = None
     markers: tuple[tuple[float, str], ...] = ()
     marker_name: str = ""
+    extras: tuple[Signal, ...] = ()

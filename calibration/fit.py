@@ -28,13 +28,15 @@ def fit_model(
     feature_labels: tuple[str, ...],
     bin_s: float,
     provenance: dict[str, Any] | None = None,
+    spatial: Array | None = None,
+    position: Array | None = None,
 ) -> Model:
-    """Fit how features follow intention.
+    """Fit how features follow intention, and position where the profile's `decoder.state` says so.
 
     Parameters
     ----------
     features : Array
-        Shape (n_bins, n).
+        Shape (n_bins, n); a hidden (NaN) one counts as the mean of the feature, which tells nothing.
     v_int : Array
         Intended velocity, shape (n_bins, k); length 1 is full effort.
     weights : Array
@@ -47,6 +49,10 @@ def fit_model(
         Bin width.
     provenance : dict, optional
         What to remember about the data.
+    spatial : Array, optional
+        Spatial filters that made the features, to be kept with the model.
+    position : Array, optional
+        Where the hand was, as the person saw it, in workspaces, shape (n_bins, k); not read without position state.
 
     Raises
     ------
@@ -55,7 +61,7 @@ def fit_model(
     """
     settings = profile.decoder
     used = weights > 0
-    features, v_int, weights = features[used], v_int[used], weights[used]
+    features, v_int, weights = _without_hidden(features[used]), v_int[used], weights[used]
     k = len(settings.outputs)
     if len(features) < LEAST_BINS_PER_STATE * (k + 1):
         raise ModelError(
@@ -66,10 +72,17 @@ def fit_model(
     idle = [name for name, values in zip(settings.outputs, v_int.T, strict=True) if np.ptp(values) == 0]
     if idle:
         raise ModelError(f"The data never show an intention for {', '.join(idle)}.", "Record movements of it too.")
-    X = np.column_stack([v_int, np.ones(len(v_int))])
-    C, Q = fit_observation(X, features, settings.ridge, settings.shrinkage, weights)
-    floor = 1e-3 * float(np.mean(np.diag(Q))) + 1e-12
-    Q = Q + np.diag(np.maximum(0.0, floor - np.diag(Q)))
+    known = [np.ones(len(v_int))]
+    if settings.state == "position_velocity":
+        if position is None:
+            raise ModelError("Nothing tells where the hand was.", 'Use decoder.state = "velocity".')
+        known = [position[used], *known]
+    X = np.column_stack([v_int, *known])
+    is_diagonal = settings.noise == "diagonal"
+    C, Q = fit_observation(X, features, settings.ridge, settings.shrinkage, weights, is_diagonal)
+    variance = Q if is_diagonal else np.diag(Q)
+    missing = np.maximum(0.0, 1e-3 * float(np.mean(variance)) + 1e-12 - variance)
+    Q = Q + (missing if is_diagonal else np.diag(missing))
     model = Model(
         outputs=settings.outputs,
         feature_labels=feature_labels,
@@ -77,19 +90,33 @@ def fit_model(
         bin_s=bin_s,
         C=C,
         Q=Q,
-        R=X.T @ (X * weights[:, None]) + 1e-6 * len(X) * np.eye(k + 1),
+        R=X.T @ (X * weights[:, None]) + 1e-6 * len(X) * np.eye(X.shape[1]),
         n_effective=float(weights.sum()),
         nis_gate=np.inf,
         provenance={"n_bins": len(X), **(provenance or {})},
+        spatial=spatial,
     )
-    return _with_gate(model, features, settings)
+    return _with_gate(model, features, settings, None if position is None else position[used])
 
 
-def _with_gate(model: Model, features: Array, settings: Decoder) -> Model:
+def _without_hidden(features: Array) -> Array:
+    """Put its mean in place of each hidden value, 0 for a feature that was always hidden."""
+    is_known = np.isfinite(features)
+    if is_known.all():
+        return features
+    n = np.maximum(1, is_known.sum(axis=0))
+    mean = np.where(is_known, features, 0.0).sum(axis=0) / n
+    filled: Array = np.where(is_known, features, mean)
+    return filled
+
+
+def _with_gate(model: Model, features: Array, settings: Decoder, position: Array | None) -> Model:
     """Decode the training data once: what is normal there decides what is implausible later, and what is fast."""
     decoder = VelocityDecoder(model, settings)
     nis, effort = np.empty(len(features)), np.empty((len(features), len(model.outputs)))
     for i, row in enumerate(np.ascontiguousarray(features)):
+        if position is not None:
+            decoder.show(tuple(position[i]))
         nis[i] = decoder.step(row)
         effort[i] = decoder.effort
     believed = nis[np.isfinite(nis)]
@@ -110,5 +137,14 @@ def load_fitting_model(path: Path, profile: Profile, feature_labels: tuple[str, 
         When it is damaged, or was fitted for something else.
     """
     model = load_model(path)
-    check_model(model, profile.decoder.outputs, feature_labels, profile.features_hash, bin_s)
+    settings = profile.decoder
+    check_model(
+        model,
+        settings.outputs,
+        feature_labels,
+        profile.features_hash,
+        bin_s,
+        has_position=settings.state == "position_velocity",
+        has_discrete=settings.discrete is not None,
+    )
     return model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -84,13 +84,43 @@ def from_cues(markers: Sequence[tuple[float, str]], frame_stamps_s: Array, profi
     RecordingError
         When none of the profile's cues is in the recording.
     """
-    training, k = profile.training, len(profile.decoder.outputs)
+    k = len(profile.decoder.outputs)
     v_int, weights = np.zeros((len(frame_stamps_s), k)), np.zeros(len(frame_stamps_s))
-    known = [(stamp_s, text) for stamp_s, text in markers if text in training.cues]
+    for inside, text, is_end in _cued(markers, frame_stamps_s, profile):
+        if text in profile.training.cues:
+            v_int[inside] = np.zeros(k) if is_end else profile.training.cues[text]
+            weights[inside] = 1.0
+    return v_int, weights
+
+
+def states_from_cues(markers: Sequence[tuple[float, str]], frame_stamps_s: Array, profile: Profile) -> Array:
+    """Discrete state of each frame, shape (n_frames,) of str, from the profile's `training.states`; empty: not known.
+
+    The same times as in `from_cues`; what `repeat_ends` ends is idle.
+
+    Raises
+    ------
+    RecordingError
+        When none of the profile's cues is in the recording.
+    """
+    states = np.full(len(frame_stamps_s), "", dtype="<U8")
+    for inside, text, is_end in _cued(markers, frame_stamps_s, profile):
+        if text in profile.training.states:
+            states[inside] = "idle" if is_end else profile.training.states[text]
+    return states
+
+
+def _cued(
+    markers: Sequence[tuple[float, str]], frame_stamps_s: Array, profile: Profile
+) -> Iterator[tuple[Array, str, bool]]:
+    """For each cue of the profile which frames it holds for, its text, and whether it is a second one that ends."""
+    training = profile.training
+    texts = {**training.cues, **training.states}
+    known = [(stamp_s, text) for stamp_s, text in markers if text in texts]
     if not known:
         there = ", ".join(sorted({text for _, text in markers})[:8]) or "none"
         raise RecordingError(
-            f"The recording has none of the cues {', '.join(training.cues) or '(none)'}; its markers are {there}.",
+            f"The recording has none of the cues {', '.join(texts) or '(none)'}; its markers are {there}.",
             "Correct training.cues in the profile.",
         )
     active = ""
@@ -99,7 +129,25 @@ def from_cues(markers: Sequence[tuple[float, str]], frame_stamps_s: Array, profi
         active = "" if is_end else text
         end_s = known[i + 1][0] if i + 1 < len(known) else np.inf
         end_s = min(end_s, stamp_s + training.hold_ms / 1e3)
-        inside = (frame_stamps_s >= stamp_s + training.reaction_ms / 1e3) & (frame_stamps_s < end_s)
-        v_int[inside] = np.zeros(k) if is_end else training.cues[text]
-        weights[inside] = 1.0
-    return v_int, weights
+        yield (frame_stamps_s >= stamp_s + training.reaction_ms / 1e3) & (frame_stamps_s < end_s), text, is_end
+
+
+def positions_from_kinematics(
+    names: Sequence[str], values: Array, stamps_s: Array, frame_stamps_s: Array, profile: Profile
+) -> Array:
+    """Where the hand was at each frame, as the person saw it, (n_frames, k): a velocity `vx` belongs to a position `x`.
+
+    Raises
+    ------
+    RecordingError
+        When a position was not measured.
+    """
+    wanted = [output.removeprefix("v") for output in profile.decoder.outputs]
+    absent = [name for name in wanted if name not in names]
+    if absent:
+        raise RecordingError(
+            f"The recording has no positions named {', '.join(absent)}; it has {', '.join(names)}.",
+            'Use decoder.state = "velocity".',
+        )
+    columns = [np.interp(frame_stamps_s, stamps_s, values[:, names.index(name)]) for name in wanted]
+    return np.column_stack(columns)

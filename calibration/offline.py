@@ -13,12 +13,22 @@ from bci.decoding.offline import PlainKalman
 from bci.decoding.velocity import VelocityDecoder
 from bci.errors import RecordingError
 from bci.pipeline import Pipeline, Step, make_pipeline
-from bci.profile import Profile
+from bci.profile import BandPower, Profile, Stream
 from bci.signals.grid import Grid
-from bci.types import Array, Chunk, Frame, Kinematics, Recording
+from bci.types import Array, Frame, Kinematics, Recording, Signal
 from calibration.accuracy import Score, score_axes
 from calibration.fit import fit_model
-from calibration.labels import from_cues, from_kinematics, full_effort_speed
+from calibration.labels import (
+    from_cues,
+    from_kinematics,
+    full_effort_speed,
+    positions_from_kinematics,
+    states_from_cues,
+)
+from calibration.spatial import fit_spatial
+from calibration.states import DiscreteScore, fit_states, judge_states
+
+WORKSPACE_PERCENTILES = (1.0, 99.0)  # of the positions in training: between them lies the workspace
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,8 @@ class Evaluation:
         Bins.
     scores : tuple of Score
         Per axis.
+    discrete : DiscreteScore or None
+        Of click, hold and rest, where the profile decodes them.
     position_mse : float or None
         Mean squared distance of the position, squared units; None where no position is decoded.
     """
@@ -42,6 +54,7 @@ class Evaluation:
     n_test: int
     scores: tuple[Score, ...]
     position_mse: float | None = None
+    discrete: DiscreteScore | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,10 @@ class LabelledFrames:
         Names of the features.
     bin_s : float
         Bin width.
+    states : Array or None
+        Shape (n_frames,) of str: discrete states, empty where not known; None where the profile wants none.
+    position : Array or None
+        Shape (n_frames, k), in the recording's units; None where the profile wants none.
     """
 
     features: Array
@@ -70,24 +87,43 @@ class LabelledFrames:
     weights: Array
     labels: tuple[str, ...]
     bin_s: float
+    states: Array | None = None
+    position: Array | None = None
 
 
 def run_pipeline(
-    recording: Recording, profile: Profile, decoder: VelocityDecoder | None
+    recording: Recording, profile: Profile, decoder: VelocityDecoder | None, spatial: Array | None = None
 ) -> tuple[Pipeline, list[Step]]:
-    """Push a whole recording through the pipeline, cut at its gaps.
+    """Push a whole recording through the pipeline, cut at its gaps; further streams first, so that none is late.
 
     Raises
     ------
     RecordingError
-        When it is not what the profile's stream describes: channels, rate.
+        When it is not what the profile's streams describe: channels, rate.
     """
-    signal, stream = recording.signal, profile.stream
+    if len(recording.extras) != len(profile.extra_streams):
+        raise RecordingError(
+            f"The profile merges {1 + len(profile.extra_streams)} streams, the recording was read with "
+            f"{1 + len(recording.extras)}.",
+            "Choose an XDF file that holds them all.",
+        )
+    main = _select(recording.signal, profile.stream)
+    extras = [_select(*pair) for pair in zip(recording.extras, profile.extra_streams, strict=True)]
+    pipeline = make_pipeline(profile, main.labels, decoder, [extra.labels for extra in extras], spatial)
+    steps: list[Step] = []
+    for i, signal in (*enumerate(extras, 1), (0, main)):
+        for chunk in Grid(signal.rate_hz).split(signal.samples, signal.stamps_s):
+            pipeline.push(chunk, steps.append, i)
+    return pipeline, steps
+
+
+def _select(signal: Signal, stream: Stream) -> Signal:
+    """The channels that the profile uses, in its order."""
     absent = [label for label in stream.channels if label not in signal.labels]
     if absent:
         raise RecordingError(
             f"The recording has no channels {', '.join(absent)}; it has {', '.join(signal.labels)}.",
-            "Correct stream.channels in the profile.",
+            f"Correct the channels of stream '{stream.name}' in the profile.",
         )
     if len(signal.labels) != stream.n_channels or abs(signal.rate_hz - stream.rate_hz) > 1e-3 * stream.rate_hz:
         raise RecordingError(
@@ -95,15 +131,13 @@ def run_pipeline(
             f"{stream.n_channels} at {stream.rate_hz:g} Hz.",
             "Choose the profile of this recording, or correct stream.n_channels and stream.rate_hz.",
         )
-    columns = [signal.labels.index(label) for label in stream.channels or signal.labels]
-    pipeline = make_pipeline(profile, stream.channels or signal.labels, decoder)
-    steps: list[Step] = []
-    for chunk in Grid(signal.rate_hz).split(np.ascontiguousarray(signal.samples[:, columns]), signal.stamps_s):
-        pipeline.push(Chunk(chunk.samples, chunk.stamps_s, chunk.n_lost), steps.append)
-    return pipeline, steps
+    labels = stream.channels or signal.labels
+    columns = [signal.labels.index(label) for label in labels]
+    samples = np.ascontiguousarray(signal.samples[:, columns], dtype=np.float64)
+    return dataclasses.replace(signal, labels=labels, samples=samples)
 
 
-def label_recording(recording: Recording, profile: Profile) -> LabelledFrames:
+def label_recording(recording: Recording, profile: Profile, spatial: Array | None = None) -> LabelledFrames:
     """Compute the frames of a recording and what was meant in each.
 
     Raises
@@ -111,23 +145,32 @@ def label_recording(recording: Recording, profile: Profile) -> LabelledFrames:
     RecordingError
         When the recording tells neither by kinematics nor by the profile's cues.
     """
-    pipeline, steps = run_pipeline(recording, profile, None)
+    pipeline, steps = run_pipeline(recording, profile, None, spatial)
     frames = [step.frame for step in steps]
     stamps_s = np.array([frame.stamp_s for frame in frames])
     bin_s = pipeline.extractor.bin_s
-    if profile.training.cues:
+    training, position = profile.training, None
+    if training.cues:
         truth, weights = from_cues(recording.markers, stamps_s, profile)
     elif recording.kinematics is not None:
         k = recording.kinematics
         truth = from_kinematics(k.names, k.values, k.stamps_s, stamps_s, profile, bin_s)
         weights = np.ones(len(frames))
+        if profile.decoder.state == "position_velocity":
+            position = positions_from_kinematics(k.names, k.values, k.stamps_s, stamps_s, profile)
     else:
         raise RecordingError(
             "The recording holds no kinematics, and the profile maps no cues to intentions.",
             "Add [training.cues] to the profile.",
         )
-    weights[[frame.is_missing for frame in frames]] = 0.0
-    return LabelledFrames(_matrix(frames), stamps_s, truth, weights, pipeline.extractor.labels, bin_s)
+    is_missing = [frame.is_missing for frame in frames]
+    weights[is_missing] = 0.0
+    states = None
+    if profile.decoder.discrete is not None:
+        states = states_from_cues(recording.markers, stamps_s, profile)
+        states[is_missing] = ""
+    labels = pipeline.extractor.labels
+    return LabelledFrames(_matrix(frames), stamps_s, truth, weights, labels, bin_s, states, position)
 
 
 def fit_recording(
@@ -153,9 +196,20 @@ def fit_recording(
     frames : LabelledFrames
         Of the whole recording.
     """
-    frames = label_recording(recording, profile)
+    spatial = None
+    if isinstance(profile.features, BandPower) and profile.features.csp_pairs:
+        signal = recording.signal
+        until_s = float(signal.stamps_s[0]) + fraction * (signal.seconds + 1.0)
+        spatial = fit_spatial(_select(signal, profile.stream), recording.markers, profile, until_s)
+    frames = label_recording(recording, profile, spatial)
     n = int(fraction * len(frames.features))
     scale = 1.0 if profile.training.cues else full_effort_speed(frames.truth[:n])
+    provenance = {**provenance, "full_effort_speed": scale}
+    if frames.position is not None:
+        low, high = np.percentile(frames.position[:n], WORKSPACE_PERCENTILES, axis=0)
+        span = float(np.max(high - low))
+        frames = dataclasses.replace(frames, position=(frames.position - low) / span)
+        provenance |= {"workspace_lower": low.tolist(), "workspace_span": span}
     model = fit_model(
         frames.features[:n],
         frames.truth[:n] / scale,
@@ -163,8 +217,14 @@ def fit_recording(
         profile,
         frames.labels,
         frames.bin_s,
-        {**provenance, "full_effort_speed": scale},
+        provenance,
+        spatial,
+        None if frames.position is None else frames.position[:n],
     )
+    if frames.states is not None and profile.decoder.discrete is not None:
+        discrete, score = fit_states(frames.features[:n], frames.states[:n], profile.decoder.discrete, frames.bin_s)
+        told = {name: value for name, value in dataclasses.asdict(score).items() if value == value}  # NaN: not known
+        model = dataclasses.replace(model, discrete=discrete, provenance={**model.provenance, "discrete": told})
     return model, frames
 
 
@@ -174,8 +234,10 @@ def evaluate_profile(
     """Evaluate the live decoder of a profile on a held-out recording, or on the end of the same one."""
     model, frames = fit_recording(recording, profile, {}, 1.0 if test is not None else fraction)
     n = int(fraction * len(frames.features)) if test is None else 0
-    held_out = frames if test is None else label_recording(test, profile)
-    decoder = VelocityDecoder(model, profile.decoder.model_copy(update={"beta": 1.0}))
+    held_out = frames if test is None else label_recording(test, profile, model.spatial)
+    scale = model.provenance["full_effort_speed"]
+    beta = scale / model.provenance.get("workspace_span", scale)  # so that the sum of velocities is a position
+    decoder = VelocityDecoder(model, profile.decoder.model_copy(update={"beta": beta, "discrete": None}))
     decoded = np.zeros_like(held_out.truth)
     for i, features in enumerate(held_out.features):
         if held_out.weights[i] or np.any(features):
@@ -183,7 +245,7 @@ def evaluate_profile(
         else:
             decoder.coast()
         decoded[i] = decoder.velocity
-    decoded *= model.provenance["full_effort_speed"]
+    decoded *= scale / beta
     judged = np.arange(n, len(decoded))[held_out.weights[n:] > 0]
     if not len(judged):
         raise RecordingError("The held-out part has no labelled bin.", "Choose a smaller --train-fraction.")
@@ -192,7 +254,15 @@ def evaluate_profile(
         n_train=n or len(frames.features),
         n_test=len(judged),
         scores=score_axes(profile.decoder.outputs, held_out.truth[judged], decoded[judged]),
+        discrete=_judge_discrete(model, profile, held_out, n),
     )
+
+
+def _judge_discrete(model: Model, profile: Profile, held_out: LabelledFrames, n: int) -> DiscreteScore | None:
+    settings = profile.decoder.discrete
+    if model.discrete is None or settings is None or held_out.states is None:
+        return None
+    return judge_states(model.discrete, held_out.features[n:], held_out.states[n:], settings, held_out.bin_s)
 
 
 def evaluate_plain(recording: Recording, test: Recording | None = None, fraction: float = 0.8) -> Evaluation:

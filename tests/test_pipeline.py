@@ -10,7 +10,7 @@ from bci.configs import find_profile
 from bci.decoding.velocity import VelocityDecoder
 from bci.pipeline import make_pipeline
 from bci.profile import load_profile
-from bci.types import Chunk, Label
+from bci.types import Chunk, Frame, Label
 from calibration.fit import fit_model
 
 PROFILE = load_profile(find_profile("simulated")).model_copy(
@@ -64,7 +64,7 @@ def test_a_bin_that_was_lost_is_predicted_and_its_intent_counted():
     counts, v_int = session(1)
     intents = intents_of(counts, v_int, [], 300)
     assert [intent.index for intent in intents] == list(range(N + 5))
-    assert [intent.is_confident for intent in intents[300:306]] == [True, True, True, False, False, True]
+    assert [intent.is_confident for intent in intents[300:306]] == [True] * 6
     speeds = [np.linalg.norm(intent.velocity) for intent in intents[299:305]]
     assert all(after < before for before, after in pairwise(speeds))
 
@@ -81,3 +81,35 @@ def test_without_a_decoder_frames_come_out_and_no_intents():
     make_pipeline(PROFILE, LABELS, None).push(Chunk(counts, np.arange(N) / 50), steps.append)
     assert len(steps) == N
     assert all(step.intent is None for step in steps)
+
+
+def test_features_that_are_hidden_leave_the_read_out_and_return_to_it():
+    """Exactly as if the decoder had been told to use the others only, bin by bin."""
+    features = np.array([s.frame.features for s in steps_of(session(0)[0])])
+    features[100:300, 3] = np.nan
+    pipeline = make_pipeline(PROFILE, LABELS, VelocityDecoder(MODEL, PROFILE.decoder))
+    told = VelocityDecoder(MODEL, PROFILE.decoder)
+    for i, row in enumerate(features):
+        if i in (100, 300):
+            told.use_features(np.arange(12) != 3 if i == 100 else np.ones(12, dtype=bool))
+        intent = pipeline._decode(pipeline.decoder, Frame(i, i / 50, row), None)
+        told.step(row)
+        assert intent.velocity == tuple(told.velocity)
+
+
+def test_with_hardly_any_feature_left_the_decoder_coasts_and_comes_back():
+    features = np.array([s.frame.features for s in steps_of(session(0)[0])])
+    features[100:110, 2:] = np.nan
+    features[200:210] = np.nan
+    pipeline = make_pipeline(PROFILE, LABELS, VelocityDecoder(MODEL, PROFILE.decoder))
+    intents = [pipeline._decode(pipeline.decoder, Frame(i, i / 50, row), None) for i, row in enumerate(features)]
+    speeds = np.array([np.linalg.norm(intent.velocity) for intent in intents])
+    coasted = [i for i in range(1, len(speeds)) if np.isclose(speeds[i], speeds[i - 1] * pipeline.decoder.alpha)]
+    assert coasted == [*range(100, 110), *range(200, 210)]
+    assert all(intent.is_confident for intent in intents)
+
+
+def steps_of(counts):
+    steps = []
+    make_pipeline(PROFILE, LABELS, None).push(Chunk(counts, np.arange(len(counts)) / 50), steps.append)
+    return steps

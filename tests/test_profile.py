@@ -58,3 +58,39 @@ def test_what_decides_a_features_meaning_changes_the_features_hash_and_nothing_e
     other_transform = parse_profile(SIMULATED.replace('"sqrt"', '"none"'), "transform")
     assert base.features_hash == other_gain.features_hash != other_transform.features_hash
     assert base.hash != other_gain.hash
+
+
+EXTRA = """
+[[extra_streams]]
+name = "EMG"
+n_channels = 2
+rate_hz = 250.0
+
+[extra_streams.features]
+kind = "band_power"
+bin_ms = 20.0
+measure = "envelope"
+bands_hz = [[20.0, 100.0]]
+"""
+
+
+def test_a_further_stream_is_checked_like_the_first() -> None:
+    profile = parse_profile(SIMULATED + EXTRA, "merged")
+    assert profile.extra_streams[0].wait_ms == 50.0
+    assert profile.features_hash != parse_profile(SIMULATED, "alone").features_hash
+    for before, after, complaint in (
+        ("bin_ms = 20.0\nmeasure", "bin_ms = 40.0\nmeasure", r"extra_streams\.0\.features\.bin_ms: must be that of"),
+        ("100.0]]", "125.0]]", r"extra_streams\.0\.features: 125 Hz is not below half"),
+        ('name = "EMG"', 'name = "SimulatedParticipant"', "each stream needs a name of its own"),
+        ("rate_hz = 250.0", "rate_hz = 256.0", r"extra_streams\.0\.features\.bin_ms: 20 ms at 256 Hz is 5.12 samples"),
+        ('measure = "envelope"', "csp_pairs = 1", "only the main stream learns spatial filters"),
+    ):
+        with pytest.raises(ProfileError, match=complaint):
+            parse_profile(SIMULATED + EXTRA.replace(before, after), "wrong.toml")
+
+
+def test_who_watches_over_the_channels_does_not_change_what_a_feature_means() -> None:
+    base = parse_profile(SIMULATED, "base")
+    other = parse_profile(SIMULATED.replace("[decoder]", "[features.quality]\nreadmit_s = 60.0\n\n[decoder]"), "other")
+    assert base.features_hash == other.features_hash
+    assert base.hash != other.hash

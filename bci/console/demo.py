@@ -13,7 +13,7 @@ from bci.console.summary import print_summary
 from bci.console.watch import Watch, ends_on_sigterm, show
 from bci.live.session import Session
 from bci.live.stage import TRIALS_FILE
-from bci.plan import Demonstration, create_plan
+from bci.plan import Demonstration, Display, create_plan
 from bci.profile import Profile, load_profile
 from bci.streams.network import configure
 from calibration.metrics import Trial
@@ -22,7 +22,7 @@ OBSERVATION_S = 15.0
 SHORTEST_CLOSED_LOOP_S = 3.0
 
 
-def run_demo(seconds: float, seed: int, sessions: Path) -> int:
+def run_demo(seconds: float, seed: int, sessions: Path, has_display: bool) -> int:
     """Run the demo and print its summary; the exit code is 0 when it ran to its end."""
     console = Console()
     observation_s = min(OBSERVATION_S, seconds - SHORTEST_CLOSED_LOOP_S)
@@ -31,6 +31,7 @@ def run_demo(seconds: float, seed: int, sessions: Path) -> int:
         sessions,
         profile,
         demonstration=Demonstration(seed=seed, observation_s=observation_s, closed_loop_s=seconds - observation_s),
+        display=Display() if has_display else None,
     )
     configure(plan.lsl_scope, plan.lsl_session_id)
     session = Session(plan, profile.device.port)
@@ -38,7 +39,8 @@ def run_demo(seconds: float, seed: int, sessions: Path) -> int:
         with console.status("starting (the first time on a machine compiles the kernels, about half a minute)"):
             session.start()
         with session:
-            watch = Watch(session, "bci demo: a cup, picked up by thought", seconds, True)
+            where = f": {session.display_url}" if has_display else ": a cup, picked up by thought"
+            watch = Watch(session, f"bci demo{where}", seconds, True)
             try:
                 show(watch, console)
             finally:

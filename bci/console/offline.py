@@ -11,7 +11,7 @@ from rich.table import Table
 from bci.configs import find_profile
 from bci.decoding.model import save_model
 from bci.plan import write_json
-from bci.profile import load_profile
+from bci.profile import Profile, load_profile
 from bci.recording.reader import read_recording
 from calibration import offline
 
@@ -21,7 +21,7 @@ def fit_recording(file: Path, profile_name: str, model_path: Path, stream: str) 
     console = Console()
     profile = load_profile(find_profile(profile_name))
     with console.status(f"reading {file.name}"):
-        recording = read_recording(file, stream)
+        recording = read_recording(file, stream, extra_names(profile))
     with console.status("fitting"):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         provenance = {"recording": file.name, "recording_sha256": digest, "profile": profile.name}
@@ -38,6 +38,11 @@ def fit_recording(file: Path, profile_name: str, model_path: Path, stream: str) 
     console.print(table)
 
 
+def extra_names(profile: Profile) -> tuple[str, ...]:
+    """Names of the streams that the profile merges with the main one."""
+    return tuple(extra.name for extra in profile.extra_streams)
+
+
 def evaluate_recording(
     file: Path, profile_name: str | None, test: Path | None, train_fraction: float, stream: str, json: Path | None
 ) -> None:
@@ -45,8 +50,9 @@ def evaluate_recording(
     console = Console()
     profile = None if profile_name is None else load_profile(find_profile(profile_name))
     with console.status("reading"):
-        recording = read_recording(file, stream)
-        held_out = None if test is None else read_recording(test, stream)
+        extras = () if profile is None else extra_names(profile)
+        recording = read_recording(file, stream, extras)
+        held_out = None if test is None else read_recording(test, stream, extras)
     with console.status("fitting and decoding"):
         if profile is None:
             evaluation = offline.evaluate_plain(recording, held_out, train_fraction)

@@ -16,6 +16,7 @@ from rich.text import Text
 
 STATE_STYLES = {"ACTIVE": "bold green", "ARMED": "green", "HOLD": "yellow", "FAULT": "bold red", "STOP": "bold red"}
 MAP_WIDTH, MAP_HEIGHT = 33, 11
+NUMBERS_WIDTH = 28
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Snapshot:
     latency_p50_ms: float = math.nan
     latency_p99_ms: float = math.nan
     data_age_ms: float = math.nan
+    channels: str = ""
     events: Sequence[str] = field(default_factory=tuple)
     keys: str = "space stop   q quit"
 
@@ -126,6 +128,8 @@ def _axes(snapshot: Snapshot) -> RenderableType:
 
 def _numbers(snapshot: Snapshot) -> RenderableType:
     table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(max_width=NUMBERS_WIDTH)
     table.add_row("device", Text(snapshot.device_state, style=STATE_STYLES.get(snapshot.device_state, "")))
     table.add_row("", Text(snapshot.reason[:36], style="dim"))
     for name, value in zip(snapshot.outputs, snapshot.intent, strict=False):
@@ -135,6 +139,9 @@ def _numbers(snapshot: Snapshot) -> RenderableType:
         table.add_row("successes", f"{snapshot.n_successes} of {snapshot.n_trials} ({rate:.0f} %)")
     table.add_row("latency", f"p50 {_ms(snapshot.latency_p50_ms)}  p99 {_ms(snapshot.latency_p99_ms)}")
     table.add_row("data age", _ms(snapshot.data_age_ms))
+    if snapshot.channels:
+        style = "yellow" if "masked" in snapshot.channels else ""
+        table.add_row("channels", Text(snapshot.channels, style=style, no_wrap=True, overflow="ellipsis"))
     return table
 
 

@@ -25,6 +25,7 @@ DRAW_EVERY_S = 0.1
 LINE_EVERY_S = 5.0  # where there is no terminal
 LATENCY_BINS = 3000
 REARM_AFTER_S = 1.0
+QUALITY = "signals quality: channels "  # how the loop's event begins that counts the channels in use
 VERBS = {" ": "stop", "a": "arm", "d": "disarm", "f": "acknowledge", "r": "reset_stop"}
 KEYS = "space stop   a arm   d disarm   f accept fault   r reset stop   q quit"
 
@@ -63,6 +64,7 @@ class Watch:
         self._latency_s: deque[float] = deque(maxlen=LATENCY_BINS)
         self._events: deque[str] = deque(maxlen=3)
         self._n_successes = self._n_trials = 0
+        self._channels = ""
         self._state, self._reason = "–", ""
         self._axes: tuple[str, ...] = ()
         self._positions: tuple[float, ...] = ()
@@ -83,7 +85,10 @@ class Watch:
             if math.isfinite(values[0]):
                 self._latency_s.append(values[0])
         for _, values in self._new("events"):
-            self._events.append(values[0])
+            if values[0].startswith(QUALITY):
+                self._channels = values[0].removeprefix(QUALITY)
+            else:
+                self._events.append(values[0])
         for _, values in self._new("cues"):
             self._take_cue(values[0])
         for _, values in self._new("world"):
@@ -119,6 +124,7 @@ class Watch:
             latency_p50_ms=float(p50_ms),
             latency_p99_ms=float(p99_ms),
             data_age_ms=1e3 * (time.monotonic() - self._stamp_s),
+            channels=self._channels,
             events=tuple(self._events),
             keys=KEYS,
         )

@@ -67,9 +67,14 @@ def fit_linear_model(X: Array, Y: Array, ridge: float = 0.0, shrinkage: float = 
 
 
 def fit_observation(
-    X: Array, Y: Array, ridge: float = 0.0, shrinkage: float = 0.0, weights: Array | None = None
+    X: Array,
+    Y: Array,
+    ridge: float = 0.0,
+    shrinkage: float = 0.0,
+    weights: Array | None = None,
+    is_diagonal: bool = False,
 ) -> tuple[Array, Array]:
-    """Fit C (n, d) and Q (n, n) of y = Cx + N(0, Q).
+    """Fit C (n, d) and Q (n, n), or only its diagonal (n,), of y = Cx + N(0, Q).
 
     Parameters
     ----------
@@ -81,12 +86,16 @@ def fit_observation(
         How far Q is drawn to its diagonal, 0 to 1.
     weights : Array, optional
         Shape (n_bins,), 0 to 1.
+    is_diagonal : bool
+        For so many features that Q would not fit into memory.
     """
     w = np.ones(len(X)) if weights is None else weights
     R = X.T @ (X * w[:, None])
     R_ridged = R + ridge * np.trace(R) / len(R) * np.eye(len(R))
     C = np.linalg.solve(R_ridged, X.T @ (Y * w[:, None])).T
     residual = Y - X @ C.T
+    if is_diagonal:
+        return C, w @ residual**2 / w.sum()
     Q = residual.T @ (residual * w[:, None]) / w.sum()
     Q = (1.0 - shrinkage) * Q + shrinkage * np.diag(np.diag(Q))
     return C, (Q + Q.T) / 2

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +19,45 @@ from bci.errors import ModelError
 from bci.profile import Decoder
 from bci.types import Array
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 KIND = "velocity encoding"
+STATES = ("idle", "move", "click", "hold")
 ARRAYS = ("C", "Q", "R")
 SHAPING = ("tau_ms", "beta")
+STATISTICS = ("mean", "variance", "n_seen")
+STATE_ARRAYS = ("means", "covariance")
+LEAST_STATES = 2
+DAMAGES = (  # what NumPy and zipfile raise on bytes that are no model
+    OSError, ValueError, TypeError, LookupError, AttributeError, EOFError, RuntimeError, MemoryError,
+    zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StateModel:
+    """How features look in each discrete state: Gaussian, with one covariance for all.
+
+    Attributes
+    ----------
+    states : tuple of str
+        Some of idle, move, click, hold.
+    means : Array
+        Shape (n_states, n).
+    covariance : Array
+        Shape (n, n), or (n,) where it is diagonal.
+    trust : float
+        Power of a bin's likelihood, 0 to 1: neighbouring bins err together, and say less than they seem to.
+    """
+
+    states: tuple[str, ...]
+    means: Array
+    covariance: Array
+    trust: float = 1.0
 
 
 @dataclass(frozen=True)
 class Model:
-    """How features follow intended velocity: y = C [v_int; 1] + N(0, Q).
+    """How features follow intended velocity: y = C [v_int; p; 1] + N(0, Q), with or without the position p.
 
     Attributes
     ----------
@@ -37,23 +70,27 @@ class Model:
     bin_s : float
         Bin width.
     C : Array
-        Shape (n, k + 1); the last column is the baseline.
+        Shape (n, k + 1), or (n, 2k + 1) with position; the last column is the baseline.
     Q : Array
-        Shape (n, n), symmetric positive definite.
+        Shape (n, n), symmetric positive definite; (n,) where it is diagonal.
     R : Array
-        Shape (k + 1, k + 1): weighted sum of [v_int; 1][v_int; 1]ᵀ, the seed of adaptation.
+        Shape (k + 1, k + 1) or (2k + 1, 2k + 1): weighted sum of xxᵀ, x = [v_int; p; 1], the seed of adaptation.
     n_effective : float
         Sum of weights behind C and Q.
     nis_gate : float
         Bins with a larger NIS per feature are not believed.
     fast_effort : float
         Decoded effort that two thirds of the training bins do not reach.
+    discrete : StateModel or None
+        For discrete intents, where the profile wants them.
     provenance : dict
         What it was fitted on, and how well it fits.
     shaping : dict
         Smoothing `tau_ms` and gain `beta` that were tuned with it; empty: those of the profile.
     statistics : dict
         What was normal of each feature when it was fitted, as `Extractor.statistics` gives it; empty: not known.
+    spatial : Array or None
+        Shape (n_bands, n_components, n_channels): learned spatial filters that make the features; None without any.
     """
 
     outputs: tuple[str, ...]
@@ -66,13 +103,20 @@ class Model:
     n_effective: float
     nis_gate: float
     fast_effort: float = 1.0
+    discrete: StateModel | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     shaping: dict[str, float] = field(default_factory=dict)
     statistics: dict[str, list[float]] = field(default_factory=dict)
+    spatial: Array | None = None
 
     def tuned(self, settings: Decoder) -> Decoder:
         """The profile's settings, with the smoothing and the gain that were tuned with this model."""
         return settings.model_copy(update=self.shaping)
+
+    @property
+    def has_position(self) -> bool:
+        """Whether features follow position as well."""
+        return bool(self.C.shape[1] > len(self.outputs) + 1)
 
 
 def save_model(path: Path, model: Model) -> None:
@@ -94,11 +138,16 @@ def save_model(path: Path, model: Model) -> None:
         "shaping": model.shaping,
         "statistics": model.statistics,
     }
+    arrays = {name: np.ascontiguousarray(getattr(model, name)) for name in ARRAYS}
+    if model.discrete is not None:
+        meta["discrete"] = {"states": model.discrete.states, "trust": model.discrete.trust}
+        arrays |= {name: np.ascontiguousarray(getattr(model.discrete, name)) for name in STATE_ARRAYS}
+    if model.spatial is not None:
+        arrays["spatial"] = np.ascontiguousarray(model.spatial)
     text = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), dtype=np.uint8)
     temporary = path.with_suffix(path.suffix + ".part")
     with temporary.open("wb") as file:
-        C, Q, R = (np.ascontiguousarray(getattr(model, name)) for name in ARRAYS)
-        np.savez(file, meta=text, C=C, Q=Q, R=R)
+        np.savez(file, allow_pickle=False, meta=text, **arrays)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
@@ -116,14 +165,24 @@ def load_model(path: Path) -> Model:
     try:
         with np.load(path, allow_pickle=False) as archive:
             meta = json.loads(bytes(archive["meta"]).decode())
-            arrays = {name: np.ascontiguousarray(archive[name], dtype=np.float64) for name in ARRAYS}
+            arrays = {name: np.ascontiguousarray(archive[name], dtype=np.float64) for name in archive if name != "meta"}
     except FileNotFoundError as error:
         raise ModelError(f"Model {path} does not exist.", "Fit one with `bci fit`.") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGES as error:
         raise ModelError(f"Model {path} is damaged or no model: {error}.", remedy) from error
-    if meta.get("schema_version") != SCHEMA_VERSION or meta.get("kind") != KIND:
-        raise ModelError(f"Model {path} is of another version or kind: {meta.get('kind')}.", remedy)
+    if not isinstance(meta, dict):
+        raise ModelError(f"Model {path} has a wrong description: it is no table.", remedy)
+    if meta.get("kind") != KIND or meta.get("schema_version") != SCHEMA_VERSION:
+        raise ModelError(
+            f"Model {path} is of another kind or version: '{meta.get('kind')}', version {meta.get('schema_version')}; "
+            f"this program reads '{KIND}', version {SCHEMA_VERSION}.",
+            remedy,
+        )
     try:
+        discrete = meta.get("discrete")
+        if discrete is not None:
+            states, trust = tuple(map(str, discrete["states"])), float(discrete["trust"])
+            discrete = StateModel(states, arrays["means"], arrays["covariance"], trust)
         model = Model(
             outputs=tuple(meta["outputs"]),
             feature_labels=tuple(meta["feature_labels"]),
@@ -136,6 +195,9 @@ def load_model(path: Path) -> Model:
             shaping={name: float(meta.get("shaping", {})[name]) for name in meta.get("shaping", {})},
             statistics=dict(meta.get("statistics", {})),
             **arrays,
+            discrete=discrete,
+            spatial=arrays.get("spatial"),
+            **{name: arrays[name] for name in ARRAYS},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"Model {path} has a wrong description: {error}.", remedy) from error
@@ -147,30 +209,58 @@ def load_model(path: Path) -> Model:
 
 def _defect(model: Model) -> str:
     n, k = len(model.feature_labels), len(model.outputs)
-    shapes = {"C": (n, k + 1), "Q": (n, n), "R": (k + 1, k + 1)}
-    for name, shape in shapes.items():
-        value = getattr(model, name)
-        if value.shape != shape:
-            return f"{name} has shape {value.shape}, not {shape}"
-        if not np.isfinite(value).all():
-            return f"{name} holds values that are not finite"
-    for name in ("Q", "R"):
-        value = getattr(model, name)
-        if not np.allclose(value, value.T, rtol=1e-9):
-            return f"{name} is not symmetric"
-        if np.linalg.eigvalsh(value)[0] <= 0:
-            return f"{name} is not positive definite"
-    if not min(model.bin_s, model.nis_gate, model.n_effective, model.fast_effort) > 0:
-        return "bin_s, nis_gate, n_effective and fast_effort must be positive"
-    if not set(model.shaping) <= set(SHAPING) or not all(0 < value < np.inf for value in model.shaping.values()):
-        return f"shaping may hold {' and '.join(SHAPING)}, positive"
-    if any(len(values) not in (1, n) or not np.isfinite(values).all() for values in model.statistics.values()):
-        return "statistics do not fit the features"
-    return ""
+    d = 2 * k + 1 if model.C.shape == (n, 2 * k + 1) else k + 1
+    problem = _shape_defect("C", model.C, (n, d)) or _matrix_defect("Q", model.Q, n) or _matrix_defect("R", model.R, d)
+    if problem:
+        return problem
+    scalars = (model.bin_s, model.nis_gate, model.n_effective, model.fast_effort)
+    if not all(0.0 < value < math.inf for value in scalars):
+        return "bin_s, nis_gate, n_effective and fast_effort must be positive and finite"
+    if model.spatial is not None and not (model.spatial.ndim == 3 and np.isfinite(model.spatial).all()):
+        return "its spatial filters are not three-dimensional and finite"
+    if model.discrete is None:
+        return ""
+    states = model.discrete.states
+    if len(states) < LEAST_STATES or len(set(states)) < len(states) or not set(states) <= set(STATES):
+        return f"its discrete states are {', '.join(states) or 'none'}"
+    if not 0.0 < model.discrete.trust <= 1.0:
+        return "trust must be above 0 and at most 1"
+    return _shape_defect("means", model.discrete.means, (len(states), n)) or _matrix_defect(
+        "covariance", model.discrete.covariance, n
+    )
+
+
+def _are_alike(statistics: dict[str, list[float]]) -> bool:
+    lists = list(statistics.values())
+    return len({len(values) for values in lists}) == 1 and bool(np.isfinite(np.array(lists)).all())
+
+
+def _shape_defect(name: str, value: Array, shape: tuple[int, ...]) -> str:
+    if value.shape != shape:
+        return f"{name} has shape {value.shape}, not {shape}"
+    return "" if np.isfinite(value).all() else f"{name} holds values that are not finite"
+
+
+def _matrix_defect(name: str, value: Array, n: int) -> str:
+    """What is wrong with a covariance, (n, n), or (n,) if it is diagonal."""
+    if value.ndim == 1 and name != "R":
+        return _shape_defect(name, value, (n,)) or ("" if value.min() > 0 else f"{name} is not positive definite")
+    problem = _shape_defect(name, value, (n, n))
+    if problem:
+        return problem
+    if not np.allclose(value, value.T, rtol=1e-9):
+        return f"{name} is not symmetric"
+    return "" if np.linalg.eigvalsh(value)[0] > 0 else f"{name} is not positive definite"
 
 
 def check_model(
-    model: Model, outputs: Sequence[str], feature_labels: Sequence[str], features_hash: str, bin_s: float
+    model: Model,
+    outputs: Sequence[str],
+    feature_labels: Sequence[str],
+    features_hash: str,
+    bin_s: float,
+    has_position: bool = False,
+    has_discrete: bool = False,
 ) -> None:
     """Refuse a model that was fitted for something else.
 
@@ -178,7 +268,7 @@ def check_model(
     ------
     ModelError
         Naming everything that differs: outputs, features (which are missing, which are new, whether only the order
-        differs), feature settings, bin width.
+        differs), feature settings, bin width, position, discrete intents.
     """
     problems = []
     if tuple(outputs) != model.outputs:
@@ -186,6 +276,10 @@ def check_model(
     problems += _label_problems(model.feature_labels, tuple(feature_labels))
     if abs(bin_s - model.bin_s) > 1e-9:
         problems.append(f"its bins are {1e3 * model.bin_s:g} ms, the profile's {1e3 * bin_s:g} ms")
+    if has_position != model.has_position:
+        problems.append(f"it was fitted {'with' if model.has_position else 'without'} position, unlike decoder.state")
+    if has_discrete and model.discrete is None:
+        problems.append("it knows no discrete intents, which the profile wants")
     if features_hash != model.features_hash and not problems:
         problems.append("the feature settings of the profile have changed since it was fitted")
     if problems:

@@ -13,8 +13,10 @@ MOST_FAR = 0.3  # share of features that may be far in a bin that is believed
 LEAST_USED = 0.3  # share of features that must be usable
 
 
-@njit(cache=True, nogil=True)
-def innovate(y: Array, Ct: Array, effort: Array, spread: Array, is_hidden: Array, hidden: Array, nu: Array) -> int:
+@njit(cache=True, nogil=True, error_model="numpy")
+def innovate(
+    y: Array, Ct: Array, effort: Array, known: Array, spread: Array, is_hidden: Array, hidden: Array, nu: Array
+) -> int:
     """Innovation of one bin with bounded influence; the number of hidden features, or -1 for a bin not to be believed.
 
     Parameters
@@ -22,9 +24,9 @@ def innovate(y: Array, Ct: Array, effort: Array, spread: Array, is_hidden: Array
     y : Array
         Features, shape (n,); those that are not finite count as hidden.
     Ct : Array
-        Shape (k + 1, n): Cᵀ with the baseline as its last row.
-    effort : Array
-        Shape (k,).
+        Cᵀ, shape (k + m, n).
+    effort, known : Array
+        Shapes (k,) and (m,): the state, its known part last.
     spread : Array
         Shape (n,): deviation of each innovation, √S with S = diag(C P Cᵀ + Q): a turn of intention is no outlier.
     is_hidden : Array
@@ -35,11 +37,13 @@ def innovate(y: Array, Ct: Array, effort: Array, spread: Array, is_hidden: Array
         Shape (n,), written: ν = y - Cx, beyond 3 deviations cut to 3 (Huber 1964, Ann Math Stat 35:73).
     """
     n, k = len(y), len(effort)
-    for i in range(n):
-        nu[i] = y[i] - Ct[k, i]
+    nu[:] = y
     for j in range(k):
         for i in range(n):
             nu[i] -= effort[j] * Ct[j, i]
+    for j in range(len(known)):
+        for i in range(n):
+            nu[i] -= known[j] * Ct[k + j, i]
     n_special = 0
     for i in range(n):  # without a branch, so that the usual bin runs vectorised; NaN compares false
         n_special += is_hidden[i] or not abs(nu[i]) <= HUBER * spread[i]

@@ -82,9 +82,10 @@ class Shaper:
         self._rate = 0.0 if settings.bias_tau_s is None else 1.0 - math.exp(-bin_s / settings.bias_tau_s)
         self.bias: Array = np.zeros(n_outputs)
 
-    def apply(self, effort: Array, velocity: Array) -> None:
-        """Write the velocity of one bin."""
-        shape(effort, self.beta, self._threshold, self._power, self._fast, self._rate, self.bias, velocity)
+    def apply(self, effort: Array, velocity: Array, is_seen: bool = True) -> None:
+        """Write the velocity of one bin; one that is only predicted tells nothing about the bias."""
+        rate = self._rate if is_seen else 0.0
+        shape(effort, self.beta, self._threshold, self._power, self._fast, rate, self.bias, velocity)
 
 
 def make_shaper(settings: Decoder, n_outputs: int, bin_s: float, fast: float) -> Shaper | None:

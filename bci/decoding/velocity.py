@@ -7,82 +7,27 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
-from numba import njit
 
-from bci.decoding.adaptation import effective_decay, learn
+from bci.decoding.adaptation import learn
+from bci.decoding.discrete import DiscreteDecoder
 from bci.decoding.model import Model
-from bci.decoding.noise import covariance, dot, fill_hidden, hidden_precision, make_noise, precision_times, squared_norm
-from bci.decoding.robust import innovate
+from bci.decoding.noise import covariance, make_noise, precision_times
+from bci.decoding.readout import block_size, decode, derive, views
 from bci.decoding.shaping import make_shaper
 from bci.profile import Decoder
 from bci.types import Array
 
-PRIOR_PRECISION = 2.0  # of effort around its smoothed value, 1/length²: an intention may turn round within a bin
-READOUT_RIDGE = 1e-3  # of the mean information, so that a direction nobody encodes stays quiet
-COAST_CONFIDENT = 3  # bins that may be predicted only before the decoder says that it is not confident
+COAST_S = 0.2  # predicted this long the velocity only decays with tau,
+RAMP_S = 0.2  # then it goes to zero,
+CONFIDENT_S = 1.0  # and after this long the decoder says that it is not confident
+QUIET_S = 1.0  # after an implausible bin nothing is learned for this long
 REFRESH_BINS = 8  # learned bins between two updates of what is derived from C and Q
 NOISE_FLOOR = 1e-3  # of the mean variance: the least that any feature keeps while learning
-
-
-@njit(cache=True, nogil=True)
-def _decode(
-    y: Array, n_effective: float, Ct: Array, L: Array, M: Array, q: Array, p: Array, factors: Array, spread: Array,
-    is_hidden: Array, D: Array, G: Array, S: Array, alpha: float, gate: float, effort: Array, beta: float,
-    velocity: Array, u: Array, nu: Array, work: Array, hidden: Array, block: Array,
-) -> float:  # fmt: skip
-    """One bin: update the smoothed effort in place and return the NIS per feature; an implausible bin changes nothing.
-
-    Notes
-    -----
-    NIS = νᵀQ⁻¹ν - lᵀ(P⁻¹ + D)⁻¹l with l = Lν = CᵀQ⁻¹ν. The generalised least-squares read-out G CᵀQ⁻¹(y - b) is
-    written with the innovation, G(l + D effort), so that nothing but l has the size of the features. The update
-    effort += (1 - alpha)(read-out - effort) is the steady-state Kalman filter whose closed-loop time constant is tau.
-    """
-    n_hidden = innovate(y, Ct, effort, spread, is_hidden, hidden, nu)
-    if n_hidden < 0:
-        return np.inf
-    if n_hidden:
-        fill_hidden(M, q, p, factors, hidden, n_hidden, nu, block, work)
-    nis, k = squared_norm(M, n_effective, q, p, factors, nu, work), len(effort)
-    for j in range(k):
-        u[j] = dot(L[j], nu)
-    for i in range(k):
-        for j in range(k):
-            nis -= u[i] * S[i, j] * u[j]
-    nis /= len(y) - n_hidden
-    if not nis <= gate:
-        return nis
-    for i in range(k):
-        for j in range(k):
-            u[i] += D[i, j] * effort[j]
-    for i in range(k):
-        readout = 0.0
-        for j in range(k):
-            readout += G[i, j] * u[j]
-        work[i] = readout
-    for i in range(k):
-        effort[i] += (1.0 - alpha) * (work[i] - effort[i])
-        velocity[i] = beta * effort[i]
-    return nis
-
-
-@njit(cache=True, nogil=True)
-def _residual(y: Array, x: Array, Ct: Array, is_hidden: Array, hidden: Array, e: Array) -> int:
-    """Fill e = y - Cx and return how many features are hidden or not finite, naming them in `hidden`."""
-    n_hidden = 0
-    for i in range(len(y)):
-        e[i] = y[i]
-    for j in range(len(x)):
-        for i in range(len(y)):
-            e[i] -= Ct[j, i] * x[j]
-    for i in range(len(y)):
-        if is_hidden[i] or not np.isfinite(y[i]):
-            hidden[n_hidden] = i
-            n_hidden += 1
-            e[i] = 0.0
-    return n_hidden
+MOST_INTENDED = 10.0  # of full effort: a longer intention is no label
+OUTSKIRTS = 1.0  # workspaces beyond its borders where a position still counts
 
 
 class VelocityDecoder:
@@ -99,8 +44,21 @@ class VelocityDecoder:
     ----------
     velocity : Array
         Shape (k,), output units per second; the same array every bin.
-    is_confident : bool
-        False after more than three bins in a row that were missing or implausible.
+    effort : Array
+        Smoothed effort before gain and shaping, shape (k,); the same array every bin.
+    discrete : DiscreteDecoder or None
+        Click, hold and rest, where profile and model have them; its share has scaled the velocity.
+    n_coasted : int
+        Bins in a row that were missing or implausible.
+    n_learned : int
+        Bins learned from.
+
+    Notes
+    -----
+    Features may follow position as well (`state = "position_velocity"`). While a person controls, feedback makes the
+    position certain: what it explains, C_p p, is taken out of the innovation, and it has no covariance (the causal
+    intervention of Gilja et al. 2012, Nature Neuroscience 15:1752). It is what `show` last told; where nothing is
+    shown, the sum of what was decoded.
 
     References
     ----------
@@ -110,94 +68,123 @@ class VelocityDecoder:
     def __init__(self, model: Model, settings: Decoder) -> None:
         self.model = model
         self.alpha = math.exp(-1e3 * model.bin_s / settings.tau_ms)
-        n, k = len(model.feature_labels), len(model.outputs)
-        self._Ct: Array = np.array(model.C.T, order="C")
-        self._Ri: Array = np.linalg.inv(model.R)
+        n, k, m = len(model.feature_labels), len(model.outputs), model.C.shape[1] - len(model.outputs)
         self._noise = make_noise(model.Q, settings.noise, model.n_effective)
+        n_factors = len(self._noise.factors)
+        self._block: Array = np.zeros(block_size(n, k, m))
+        (
+            self._Ct, self._L, self._q, self._p, _, _, _, _, _, _, _, self.effort, self.velocity, _, self._known,
+            self._x, _, _,
+        ) = views.py_func(self._block, n, k, m)  # fmt: skip
+        self._Ct[:], self._q[:], self._known[-1], self._x[-1] = model.C.T, self._noise.q, 1.0, 1.0
+        if len(self._noise.p):
+            self._p[:] = self._noise.p
+        self._noise = dataclasses.replace(self._noise, q=self._q)
+        self._Ri: Array = np.linalg.inv(model.R)
         self._n_effective = model.n_effective
-        self._pulse = n * NOISE_FLOOR * float(np.mean(self._noise.q))
-        self._D, self._G, self._S = np.zeros((k, k)), np.zeros((k, k)), np.zeros((k, k))
-        self._effort: Array = np.zeros(k)
-        self._u, self._nu, self._work, self._row = np.zeros(k), np.zeros(n), np.zeros(max(n, k)), np.zeros(n)
-        self._x, self._r = np.ones(k + 1), np.zeros(k + 1)
-        self._spread, self._is_hidden = np.zeros(n), np.zeros(n, dtype=np.bool_)
-        self._hidden, self._block = np.zeros(n, dtype=np.int64), np.zeros((n, n))
-        self._beta, self._gate = settings.beta, model.nis_gate
+        self._floor = n * NOISE_FLOOR * float(np.mean(self._q))
+        self._beta, self._gate, self._k = settings.beta, model.nis_gate, k
         self._shaper = make_shaper(settings, k, model.bin_s, model.fast_effort)
-        self.velocity: Array = np.zeros(k)
+        self.discrete = None
+        if settings.discrete is not None and model.discrete is not None:
+            self.discrete = DiscreteDecoder(model.discrete, settings.discrete, model.bin_s)
+        self._has_position, self._is_shown = m > 1, False
+        if self._has_position:
+            self._known[:-1] = 0.5
         self.n_coasted = 0
         self.n_learned = 0
-        self._L: Array = precision_times(self._noise, self._n_effective, self._Ct[:-1])
-        self._refresh()
-        noise = self._noise
-        self._bound = (
-            self._Ct, self._L, noise.M, noise.q, noise.p, noise.factors, self._spread, self._is_hidden, self._D,
-            self._G, self._S, self.alpha, model.nis_gate, self._effort, settings.beta,
-            self.velocity, self._u, self._nu, self._work, self._hidden, self._block,
-        )  # fmt: skip
+        self._n_quiet = 0
+        self._coast_bins, self._ramp_bins = COAST_S / model.bin_s, RAMP_S / model.bin_s
+        self._confident_bins, self._quiet_bins = CONFIDENT_S / model.bin_s, math.ceil(QUIET_S / model.bin_s)
+        self._is_hidden: Array = np.zeros(n, dtype=np.bool_)
+        size = n if len(self._noise.M) else n_factors
+        masking = (self._is_hidden, np.zeros(n, dtype=np.int64), np.zeros((size, size)), np.zeros(2, dtype=np.int64))
+        noise, shape = (self._noise.M, self._noise.factors), (k, m)
+        self._L[:] = precision_times(self._noise, self._n_effective, self._Ct[:k])
+        self._decode = (self._block, *noise, *masking, *shape, self.alpha, model.nis_gate, settings.beta)
+        self._learn = (self._block, self._Ri, *noise, *masking, *shape)
+        self._derive = (self._block, n, *shape, *noise, *masking)
+        derive(*self._derive)
 
     @property
     def is_confident(self) -> bool:
-        """Whether the last bins were decoded rather than predicted."""
-        return self.n_coasted <= COAST_CONFIDENT
+        """Whether the last second had a bin that was decoded rather than predicted."""
+        return self.n_coasted <= self._confident_bins
 
     @property
-    def effort(self) -> Array:
-        """Smoothed effort before gain and shaping, shape (k,): a view."""
-        return self._effort
+    def compiled(self) -> tuple[Any, ...]:
+        """What `readout.decode` takes after the features, for a loop that is compiled itself."""
+        return (self._n_effective, *self._decode)
 
     def step(self, y: Array) -> float:
         """Decode one bin, features of shape (n,); return its NIS per feature, infinite for a bin that cannot be used.
 
         Features that are not finite are left out of this bin.
         """
-        nis: float = _decode(y, self._n_effective, *self._bound)
+        nis: float = decode(y, self._n_effective, *self._decode)
         if not nis <= self._gate:
             self.coast()
+            self._n_quiet = self._quiet_bins
             return nis
         self.n_coasted = 0
+        if self._n_quiet:
+            self._n_quiet -= 1
         if self._shaper is not None:
-            self._shaper.apply(self._effort, self.velocity)
+            self._shaper.apply(self.effort, self.velocity)
+        if self.discrete is not None:
+            self.discrete.step(y)
+            self.velocity *= self.discrete.share
+        if self._has_position:
+            self._move()
         return nis
 
     def coast(self) -> None:
-        """Predict one bin without features: the velocity decays with tau."""
+        """Predict one bin without features: the velocity decays with tau, and after 0.2 s goes to zero."""
+        left = 1.0 - (self.n_coasted - self._coast_bins) / self._ramp_bins
         self.n_coasted += 1
-        self._effort *= self.alpha
-        np.multiply(self._effort, self._beta, out=self.velocity)
+        after = 1.0 - (self.n_coasted - self._coast_bins) / self._ramp_bins
+        self.effort *= 0.0 if after <= 0.0 else self.alpha * min(after, 1.0) / min(left, 1.0)
+        np.multiply(self.effort, self._beta, out=self.velocity)
+        if self._n_quiet:
+            self._n_quiet -= 1
         if self._shaper is not None:
-            self._shaper.apply(self._effort, self.velocity)
+            self._shaper.apply(self.effort, self.velocity, is_seen=False)
+        if self.discrete is not None:
+            self.discrete.coast()
+            self.velocity *= self.discrete.share
+        if self._has_position:
+            self._move()
+
+    def show(self, position: tuple[float, ...]) -> None:
+        """Take in where the cursor or hand is, as the person sees it, in workspaces; ignored where it is of no use."""
+        if self._has_position and len(position) == self._k and all(math.isfinite(value) for value in position):
+            self._known[:-1] = position
+            np.clip(self._known[:-1], -OUTSKIRTS, 1.0 + OUTSKIRTS, out=self._known[:-1])
+            self._is_shown = True
 
     def learn(self, y: Array, v_int: tuple[float, ...], weight: float, half_life_s: float) -> None:
-        """Learn from one bin whose intention is known.
+        """Learn from one bin whose intention is known; not within a second of an implausible bin.
 
         Parameters
         ----------
         y : Array
             Features, shape (n,).
         v_int : tuple of float
-            Intended velocity, length 1 is full effort.
+            Intended velocity, length 1 is full effort; beyond 10, or not finite, it is no label.
         weight : float
             0 to 1; nothing is learned, and nothing forgotten, with 0.
         half_life_s : float
             After this much labelled time a bin counts half.
         """
-        if not weight > 0.0:
+        if self._n_quiet or not 0.0 < weight <= 1.0 or not half_life_s > 0.0:
             return
-        noise = self._noise
-        decay = effective_decay(self._Ri, 0.5 ** (self.model.bin_s / half_life_s))
-        self._x[:-1] = v_int
-        n_hidden = _residual(y, self._x, self._Ct, self._is_hidden, self._hidden, self._nu)
-        if n_hidden == len(y):
+        decay = 0.5 ** (self.model.bin_s / half_life_s)
+        if decay == 0.0 or not all(abs(value) <= MOST_INTENDED for value in v_int):
             return
-        if n_hidden:
-            fill_hidden(
-                noise.M, noise.q, noise.p, noise.factors, self._hidden, n_hidden, self._nu, self._block, self._work
-            )
-        after = learn(
-            self._x, self._nu, weight, decay, self._n_effective, weight * self._pulse, self.n_learned % len(y),
-            self._Ct, self._L, self._Ri, noise.M, noise.q, self._r, self._work, self._row,
-        )  # fmt: skip
+        self._x[: self._k] = v_int
+        self._x[self._k :] = self._known
+        turn = self.n_learned % len(y)
+        after = learn(y, weight, decay, self._n_effective, self._floor, turn, *self._learn)
         if after > 0.0:
             self._n_effective = after
             self.n_learned += 1
@@ -208,6 +195,8 @@ class VelocityDecoder:
         """Decode with some features only, boolean (n,): the others are marginalised, not set to zero."""
         np.logical_not(is_used, out=self._is_hidden)
         self._refresh()
+        if self.discrete is not None:
+            self.discrete.use_features(is_used)
 
     def to_model(self) -> Model:
         """Return the model as learned so far."""
@@ -222,18 +211,21 @@ class VelocityDecoder:
         )
 
     def _refresh(self) -> None:
-        """Derive D, the read-out and its gain from C and Q: one length of effort decodes to one, on average."""
-        k = len(self._effort)
-        if not len(self._noise.M):
-            self._L[:] = precision_times(self._noise, self._n_effective, self._Ct[:-1])
-        D = self._L @ self._Ct[:-1].T
-        hidden = np.flatnonzero(self._is_hidden)
-        if len(hidden):  # what the hidden features would have told, given the others
-            L = self._L[:, hidden]
-            D = D - L @ np.linalg.solve(hidden_precision(self._noise, self._n_effective, hidden), L.T)
-        D = (D + D.T) / 2
-        G = np.linalg.inv(D + READOUT_RIDGE * np.trace(D) / k * np.eye(k))
-        self._D[:] = D
-        self._G[:] = G * (k / np.trace(G @ D))
-        self._S[:] = np.linalg.inv(D + PRIOR_PRECISION * np.eye(k))
-        np.sqrt(self._noise.q + np.sum(self._Ct[:-1] ** 2, axis=0) / PRIOR_PRECISION, out=self._spread)
+        """Derive the read-out from what was learned; where that has become useless, begin again with the model."""
+        if not derive(*self._derive):
+            self._restore()
+
+    def _restore(self) -> None:
+        model = self.model
+        noise = make_noise(model.Q, "full" if len(self._noise.M) else "diagonal", model.n_effective)
+        self._noise.M[:] = noise.M
+        self._q[:], self._Ct[:], self._Ri[:] = noise.q, model.C.T, np.linalg.inv(model.R)
+        self._n_effective = model.n_effective
+        self._L[:] = precision_times(self._noise, self._n_effective, self._Ct[: self._k])
+        derive(*self._derive)
+
+    def _move(self) -> None:
+        if not self._is_shown:
+            for i in range(self._k):
+                moved = self._known[i] + self.model.bin_s * self.velocity[i]
+                self._known[i] = min(max(moved, -OUTSKIRTS), 1.0 + OUTSKIRTS)

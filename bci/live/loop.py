@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+from collections.abc import Sequence
 
 from pylsl import local_clock
 
-from bci.decoding.model import Model, save_model
+from bci.decoding.model import Model, check_model, load_model, save_model
 from bci.decoding.velocity import VelocityDecoder
 from bci.errors import SessionError
 from bci.live.latency import LatencyLog
@@ -21,16 +22,17 @@ from bci.live.publisher import Publisher
 from bci.live.realtime import enter_real_time
 from bci.live.teacher import Teacher
 from bci.live.warmup import warm_up
+from bci.live.workspace import Workspace
 from bci.pipeline import Pipeline, Step, make_pipeline
 from bci.plan import Plan, write_json
 from bci.process import StopFlag, run_in_session
 from bci.streams.inlet import Inlet
 from bci.streams.network import configure
-from bci.types import Event
-from calibration.fit import load_fitting_model
-from drivers.link import GuardianClient
+from bci.types import Array, Event, Position
+from drivers.link import GuardianClient, Status
 
 PULL_TIMEOUT_S = 0.02
+WAITING_S = 0.002  # while a bin waits for another stream
 LATENCY_BINS = 360_000  # two hours at 50 Hz; older bins are overwritten
 FIND_STREAM_S = 20.0
 READERS_S = 10.0
@@ -40,13 +42,19 @@ GUARDIAN_S = 5.0
 class Loop:
     """What one tick needs, all of it made before the first tick."""
 
-    def __init__(self, plan: Plan, inlet: Inlet, guardian: GuardianClient) -> None:
+    def __init__(
+        self, plan: Plan, inlet: Inlet, extras: Sequence[Inlet], guardian: GuardianClient, spatial: Array | None
+    ) -> None:
         self.plan = plan
         self.inlet = inlet
+        self.extras = extras
         self.guardian = guardian
-        self.pipeline: Pipeline = make_pipeline(plan.profile, inlet.labels, None)
+        self.pipeline: Pipeline = make_pipeline(
+            plan.profile, inlet.labels, None, [extra.labels for extra in extras], spatial
+        )
         extractor = self.pipeline.extractor
         self.publisher = Publisher(plan, extractor.labels, extractor.bin_s, axes_of(guardian))
+        self.workspace = Workspace(plan.profile)
         self.teacher = Teacher(plan) if plan.demonstration else None
         self.latency = LatencyLog(LATENCY_BINS)
         self.arrival_s = 0.0
@@ -55,15 +63,28 @@ class Loop:
         """Wait for samples at most one pull, turn them into intents, and take in what the guardian reports."""
         if self.teacher is not None:
             self.teacher.listen(self.pipeline)
-        chunks = self.inlet.pull(PULL_TIMEOUT_S)
+        chunks = self.inlet.pull(WAITING_S if self.pipeline.extractor.is_waiting else PULL_TIMEOUT_S)
         self.arrival_s = local_clock()
+        for i, extra in enumerate(self.extras):  # first, so that the main stream's bins find them
+            for chunk in extra.pull(0.0):
+                self.pipeline.push(chunk, self.act, i + 1)
         for chunk in chunks:
             self.pipeline.push(chunk, self.act)
         for status in self.guardian.poll():
+            self.see(status)
             self.latency.actuated(status.intent_index, status.sent_s, status.acknowledged_s)
             self.publisher.status(status)
-        for event in self.inlet.events():
+        for inlet in (self.inlet, *self.extras):
+            for event in inlet.events():
+                self.publisher.event(event)
+        for event in self.pipeline.extractor.take_events():
             self.publisher.event(event)
+
+    def see(self, status: Status) -> None:
+        """Tell the pipeline where the device stands, for features that follow position; a stage tells it itself."""
+        if self.teacher is None and len(status.position) == len(status.axes) > 0:
+            where = self.workspace.position(status.axes, status.position)
+            self.pipeline.show(Position(status.stamp_s, tuple(where.tolist())))
 
     def act(self, step: Step) -> None:
         """Send the intent of one bin to the guardian first, then tell everyone else."""
@@ -128,13 +149,15 @@ def run(plan: Plan, stop: StopFlag) -> None:
     profile = plan.profile
     with contextlib.ExitStack() as stack:
         inlet = stack.enter_context(Inlet(profile.stream, wait_s=FIND_STREAM_S))
+        extras = [stack.enter_context(Inlet(extra, wait_s=FIND_STREAM_S)) for extra in profile.extra_streams]
         guardian = stack.enter_context(contextlib.closing(GuardianClient(plan.runtime, "loop")))
-        loop = Loop(plan, inlet, guardian)
+        model = None if plan.model is None else load_model(plan.model)
+        spatial = None if model is None else model.spatial
+        loop = Loop(plan, inlet, extras, guardian, spatial)
         extractor = loop.pipeline.extractor
-        model = None
-        if plan.model is not None:
-            model = load_fitting_model(plan.model, profile, extractor.labels, extractor.bin_s)
-        warm_up(profile, inlet.labels)
+        if model is not None:
+            check_model(model, profile.decoder.outputs, extractor.labels, profile.features_hash, extractor.bin_s)
+        warm_up(profile, inlet.labels, [extra.labels for extra in extras], spatial)
         if plan.is_recorded:
             wait_for_readers(loop.publisher, stop)
         stack.callback(loop.save)

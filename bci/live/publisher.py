@@ -35,14 +35,16 @@ class Publisher:
         outputs = plan.profile.decoder.outputs
         self._features = self._outlet("features", feature_labels, ["z-score"] * len(feature_labels), 1.0 / bin_s)
         self._intents = self._outlet(
-            "intents", (*outputs, "nis", "is_confident", "index"), [*["1/s"] * len(outputs), "1", "bool", "bin"]
+            "intents",
+            (*outputs, "click", "hold", "gate", "n_clicks", "nis", "is_confident", "index"),
+            [*["1/s"] * len(outputs), "1", "1", "1", "1", "1", "bool", "bin"],
         )
         self._latency = self._outlet("latency", ("sample_to_intent", "intent_to_device"), ["s", "s"])
         self._events = open_marker_outlet("bci.events", f"bci-{plan.session_id}-events", self._description)
         labels = ["state", "intent_index", *(f"command_{a}" for a in axes), *(f"position_{a}" for a in axes)]
         self._commands = self._outlet("commands", tuple(labels), ["1"] * len(labels))
         self._told = ("", "")
-        self._intent_row = np.zeros(len(outputs) + 3)
+        self._intent_row = np.zeros(len(outputs) + 7)
 
     @property
     def has_readers(self) -> bool:
@@ -58,7 +60,8 @@ class Publisher:
     def intent(self, intent: Intent, age_s: float) -> None:
         """Publish one intent, stamped with the samples that it rests on, and how old those were."""
         row = self._intent_row
-        row[:-3] = intent.velocity
+        row[:-7] = intent.velocity
+        row[-7:-3] = intent.click, intent.hold, intent.gate, intent.n_clicks
         row[-3:] = intent.nis, intent.is_confident, intent.index
         self._intents.push_sample(row, intent.stamp_s)
         self._latency.push_sample(np.array([age_s, np.nan]), intent.stamp_s)

@@ -20,6 +20,7 @@ STOP_PATIENCE_S = 1.0
 PERFORMERS = ("stage", "calibrator")
 ENDING = (
     "stage",
+    "display",
     "participant",
     "calibrator",
     "loop",
@@ -92,6 +93,11 @@ class Session:
                 raise SessionError(f"The {child.name} died: {child.complaint()}", f"Its log is {child.log}.")
 
     @property
+    def display_url(self) -> str:
+        """Address of the participant's page; empty without one."""
+        return "" if self.plan.display is None else self.plan.ready_file("display").read_text(encoding="utf-8")
+
+    @property
     def is_over(self) -> bool:
         """Whether the task is finished."""
         return any(not child.is_running for name, child in self.children.items() if name in PERFORMERS)
@@ -126,6 +132,8 @@ class Session:
         self.client = GuardianClient(plan.runtime, "operator")
         if plan.is_recorded:
             self._launch("recorder", "bci.recording.recorder", str(plan.folder))
+        if plan.display is not None:
+            self._wait(self._launch("display", "bci.display.process", str(plan.folder)), 10.0)
         if plan.demonstration is not None:
             self._launch("participant", "bci.simulation.participant", str(plan.folder))
         self._wait(self._launch("loop", "bci.live.loop", str(plan.folder)), START_PATIENCE_S)

@@ -15,9 +15,9 @@ import numpy as np
 from pylsl import local_clock
 
 from bci.errors import SessionError
+from bci.live.workspace import Workspace
 from bci.plan import Plan, write_json
 from bci.process import StopFlag, run_in_session
-from bci.profile import Profile
 from bci.simulation.tasks import CupTask
 from bci.streams.network import configure
 from bci.streams.outlet import open_marker_outlet, open_outlet
@@ -31,24 +31,6 @@ LEAD_IN_S = 2.0  # before the observation block, for the readers of the stream t
 READERS_S = 10.0  # longest wait for them
 POWERED = ("ARMED", "ACTIVE", "HOLD")
 TRIALS_FILE = "trials.json"
-
-
-class Workspace:
-    """From device axes to workspace units, one value per decoder output: the profile's mapping, backwards."""
-
-    def __init__(self, profile: Profile) -> None:
-        self.outputs = profile.decoder.outputs
-        self._axis_of = {m.intent: (m.axis, m.gain) for m in profile.device.maps}
-
-    def position(self, axes: tuple[str, ...], positions: tuple[float, ...]) -> Array:
-        """Where the device stands; an output that moves no axis stays at 0."""
-        by_axis = dict(zip(axes, positions, strict=True))
-        where = np.zeros(len(self.outputs))
-        for i, output in enumerate(self.outputs):
-            if output in self._axis_of:
-                axis, gain = self._axis_of[output]
-                where[i] = by_axis[axis] / gain
-        return where
 
 
 class Stage:

@@ -8,7 +8,7 @@ from bci.decoding.model import Model, save_model
 from bci.pipeline import Pipeline, Step
 from bci.plan import Plan
 from bci.streams.latest import LatestSamples
-from bci.types import Array, Label
+from bci.types import Array, Label, Position
 from calibration.fit import fit_model
 from calibration.intention import REACTION_S, intended_velocity
 
@@ -33,6 +33,7 @@ class Teacher:
         self._is_observing = False
         self._features: list[Array] = []
         self._v_int: list[tuple[float, ...]] = []
+        self._where: list[tuple[float, ...]] = []
         self._target: Array = np.full(self.k, np.nan)
         self._changed_s = 0.0
 
@@ -45,6 +46,7 @@ class Teacher:
         """Take in what the world shows since the last call, as labels for the pipeline."""
         for stamp_s, sample in self._world.pull():
             pipeline.teach(self._label(stamp_s, np.asarray(sample)))
+            pipeline.show(Position(stamp_s, tuple(float(value) for value in sample[: self.k])))
             is_assisted = sample[-1] > 0.5
             self.has_finished_observing |= self._is_observing and not is_assisted
             self._is_observing = is_assisted
@@ -55,6 +57,7 @@ class Teacher:
         if self._is_observing and label is not None and label.weight > 0.0 and not step.frame.is_missing:
             self._features.append(step.frame.features)
             self._v_int.append(label.v_int)
+            self._where.append(label.v_int if step.position is None else step.position.values)
 
     def fit(self, feature_labels: tuple[str, ...], bin_s: float) -> Model:
         """Fit the first decoder on the block, and keep it in the session's folder."""
@@ -66,6 +69,7 @@ class Teacher:
             feature_labels,
             bin_s,
             {"recording": self.plan.session_id, "block": "observation"},
+            position=np.array(self._where),
         )
         save_model(self.plan.path("model_first.npz"), model)
         return model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from bci.recording.matlab import read_matlab
 from bci.types import Recording, Signal
 
 
-def read_recording(path: Path, stream: str = "") -> Recording:
+def read_recording(path: Path, stream: str = "", extras: Sequence[str] = ()) -> Recording:
     """Read a recording.
 
     Parameters
@@ -23,6 +23,8 @@ def read_recording(path: Path, stream: str = "") -> Recording:
         A file ending in .mat, .xdf or .edf.
     stream : str
         Name or type of the stream to decode, where an XDF file holds several.
+    extras : sequence of str
+        Names of further streams to read; XDF only.
 
     Raises
     ------
@@ -31,7 +33,7 @@ def read_recording(path: Path, stream: str = "") -> Recording:
     """
     readers: dict[str, Callable[[Path, str], Recording]] = {
         ".mat": lambda path, stream: read_matlab(path),
-        ".xdf": _read_xdf,
+        ".xdf": lambda path, stream: _read_xdf(path, stream, extras),
         ".edf": _read_edf,
     }
     if path.suffix.lower() not in readers:
@@ -42,6 +44,8 @@ def read_recording(path: Path, stream: str = "") -> Recording:
         raise RecordingError(f"Recording {path} does not exist.", "Check the path.")
     if path.stat().st_size == 0:
         raise RecordingError(f"Recording {path} is empty.", "Record again, or choose another file.")
+    if extras and path.suffix.lower() != ".xdf":
+        raise RecordingError(f"{path} holds one stream, and {', '.join(extras)} is wanted too.", "Choose an XDF file.")
     try:
         recording = readers[path.suffix.lower()](path, stream)
     except RecordingError:
@@ -56,7 +60,7 @@ def read_recording(path: Path, stream: str = "") -> Recording:
     return recording
 
 
-def _read_xdf(path: Path, stream: str) -> Recording:
+def _read_xdf(path: Path, stream: str, extras: Sequence[str]) -> Recording:
     try:
         import pyxdf
     except ImportError as error:
@@ -65,28 +69,37 @@ def _read_xdf(path: Path, stream: str) -> Recording:
     streams, _ = pyxdf.load_xdf(path)
     if not streams:
         raise RecordingError(f"{path} holds no stream.", "Choose another file.")
-    chosen = _choose([s for s in streams if _is_regular(s)], path, stream)
-    info = chosen["info"]
+    regular = [s for s in streams if _is_regular(s)]
+    chosen = _choose([s for s in regular if s["info"]["name"][0] not in extras], path, stream)
+    texts = [s for s in streams if s["info"]["channel_format"][0] == "string" and len(s["time_stamps"])]
+    markers = sorted(
+        (float(t), str(v[0])) for s in texts for t, v in zip(s["time_stamps"], s["time_series"], strict=True)
+    )
+    return Recording(
+        signal=_xdf_signal(chosen),
+        markers=tuple(markers),
+        marker_name=texts[0]["info"]["name"][0] if texts else "",
+        extras=tuple(_xdf_signal(_choose(regular, path, name)) for name in extras),
+    )
+
+
+def _xdf_signal(stream: Any) -> Signal:
+    info = stream["info"]
     n_channels = int(info["channel_count"][0])
     channels = _channel_fields(info)
     labels = tuple(c.get("label", [""])[0] or f"ch{i + 1}" for i, c in enumerate(channels)) or tuple(
         f"ch{i + 1}" for i in range(n_channels)
     )
     units = {(c.get("unit", [""])[0] or "") for c in channels}
-    texts = [s for s in streams if s["info"]["channel_format"][0] == "string" and len(s["time_stamps"])]
-    markers = sorted(
-        (float(t), str(v[0])) for s in texts for t, v in zip(s["time_stamps"], s["time_series"], strict=True)
-    )
-    signal = Signal(
+    return Signal(
         name=info["name"][0],
         type=info["type"][0] or "",
         unit=units.pop() if len(units) == 1 else "",
         labels=labels,
         rate_hz=float(info["nominal_srate"][0]),
-        samples=np.asarray(chosen["time_series"], dtype=np.float64),
-        stamps_s=np.asarray(chosen["time_stamps"], dtype=np.float64),
+        samples=np.asarray(stream["time_series"], dtype=np.float64),
+        stamps_s=np.asarray(stream["time_stamps"], dtype=np.float64),
     )
-    return Recording(signal, None, tuple(markers), texts[0]["info"]["name"][0] if texts else "")
 
 
 def _is_regular(stream: Any) -> bool:

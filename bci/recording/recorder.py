@@ -101,6 +101,10 @@ class Finder:
         self._closing.set()
         self._thread.join(5.0)
 
+    def forget(self, found: Found) -> None:
+        """Offer a stream again, if it is still there."""
+        self._seen.discard(found.info.uid())
+
     def _look(self) -> None:
         lookout = Lookout()
         while not self._closing.wait(0.1):
@@ -110,9 +114,11 @@ class Finder:
                     self.waiting.append(found)
 
     def _is_ours(self, found: Found) -> bool:
-        stream = self._profile.stream
-        names = {f"{stream.name}-kinematics", stream.markers} - {""}
-        return found.source_id.startswith(self._prefix) or matches(found, stream) or found.name in names
+        stream, extras = self._profile.stream, self._profile.extra_streams
+        names = {f"{stream.name}-kinematics", stream.markers, *(extra.markers for extra in extras)} - {""}
+        if found.source_id.startswith(self._prefix) or found.name in names:
+            return True
+        return any(matches(found, wanted) for wanted in (stream, *extras))
 
 
 def record(plan: Plan, stop: StopFlag) -> None:
@@ -124,7 +130,9 @@ def record(plan: Plan, stop: StopFlag) -> None:
         plan.ready_file("recorder").touch()
         while not stop:
             while finder.waiting:
-                _open(finder.waiting.pop(0), writer, tracks)
+                found = finder.waiting.pop(0)
+                if not _open(found, writer, tracks):
+                    finder.forget(found)
             for track in tracks:
                 track.write()
             time.sleep(PULL_EVERY_S)
@@ -134,11 +142,13 @@ def record(plan: Plan, stop: StopFlag) -> None:
             track.close()
 
 
-def _open(found: Found, writer: XdfWriter, tracks: list[Track]) -> None:
+def _open(found: Found, writer: XdfWriter, tracks: list[Track]) -> bool:
+    """Open a stream; false when it did not answer, because it has ended or the machine is busy."""
     try:
         tracks.append(Track(len(tracks) + 1, found, writer))
     except StreamError:
-        return  # it ended before it could be opened
+        return False
+    return True
 
 
 if __name__ == "__main__":

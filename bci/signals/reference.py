@@ -8,50 +8,68 @@ import numpy as np
 from numba import njit
 
 from bci.errors import ProfileError
+from bci.signals.scratch import Scratch
 from bci.types import Array
 
 N_NEIGHBOURS = 4
+LEAST_NEIGHBOURS = 3
+FARTHEST_M = 0.085  # neighbours in the 10-20 system are 70 to 77 mm apart on the template's head, in the 10-10 29 to 39
 
 
 @njit(cache=True, nogil=True)
-def subtract_mean_of(neighbours: Array, samples: Array, out: Array) -> None:
-    """Subtract from each channel the mean of its neighbours.
+def subtract_mean_of(neighbours: Array, weights: Array, samples: Array, out: Array) -> None:
+    """Subtract from each channel the weighted mean of its neighbours.
 
     Parameters
     ----------
     neighbours : Array
         Integer, shape (n_channels, n_neighbours): which channels to average.
+    weights : Array
+        Shape (n_channels, n_neighbours), each row's sum is 1 (or 0 where no neighbour is left).
     samples, out : Array
         Shape (n_samples, n_channels), two different arrays.
     """
-    n_neighbours = neighbours.shape[1]
     for i in range(samples.shape[0]):
         for c in range(samples.shape[1]):
-            total = 0.0
-            for j in range(n_neighbours):
-                total += samples[i, neighbours[c, j]]
-            out[i, c] = samples[i, c] - total / n_neighbours
+            mean = 0.0
+            for j in range(neighbours.shape[1]):
+                mean += weights[c, j] * samples[i, neighbours[c, j]]
+            out[i, c] = samples[i, c] - mean
 
 
 @njit(cache=True, nogil=True)
-def subtract_average(samples: Array, out: Array) -> None:
-    """Subtract the mean over all channels at each sample; both (n_samples, n_channels), may be the same array."""
-    n_channels = samples.shape[1]
+def subtract_average(weights: Array, samples: Array, out: Array) -> None:
+    """Subtract the mean over channels at each sample.
+
+    Parameters
+    ----------
+    weights : Array
+        Shape (n_channels,), summing to 1.
+    samples, out : Array
+        Shape (n_samples, n_channels); may be the same array.
+    """
     for i in range(samples.shape[0]):
-        total = 0.0
-        for c in range(n_channels):
-            total += samples[i, c]
-        for c in range(n_channels):
-            out[i, c] = samples[i, c] - total / n_channels
+        mean = 0.0
+        for c in range(samples.shape[1]):
+            mean += weights[c] * samples[i, c]
+        for c in range(samples.shape[1]):
+            out[i, c] = samples[i, c] - mean
 
 
-def nearest(labels: Sequence[str], n_neighbours: int = N_NEIGHBOURS) -> Array:
-    """Neighbours of the small Laplacian: the nearest electrodes by their standard 10-05 positions.
+def nearest(labels: Sequence[str]) -> tuple[Array, Array]:
+    """Neighbours of the small Laplacian: the nearest electrodes, by their 10-05 positions on a template head.
+
+    Returns
+    -------
+    neighbours : Array
+        Integer, shape (n_channels, 4), nearest first.
+    is_near : Array
+        Boolean, shape (n_channels, 4): false for one that is too far away to say anything about this place.
 
     Raises
     ------
     ProfileError
-        When a label is not an electrode of the 10-05 system, or there are too few channels.
+        When a label is not an electrode of the 10-05 system, or a channel has fewer than 3 neighbours within 85 mm.
 
     References
     ----------
@@ -68,18 +86,28 @@ def nearest(labels: Sequence[str], n_neighbours: int = N_NEIGHBOURS) -> Array:
             "is not in the 10-05 system.",
             "List the scalp channels in stream.channels, or choose 'average' or 'none'.",
         )
-    if len(labels) <= n_neighbours:
+    if len(labels) <= N_NEIGHBOURS:
         raise ProfileError(
-            f"features.reference: 'laplacian' needs more than {n_neighbours} channels, there are {len(labels)}.",
+            f"features.reference: 'laplacian' needs more than {N_NEIGHBOURS} channels, there are {len(labels)}.",
             "Choose 'average' or 'none'.",
         )
     places = np.array([positions[label.lower()] for label in labels])
-    distances = np.linalg.norm(places[:, None, :] - places[None, :, :], axis=2)
-    return np.ascontiguousarray(np.argsort(distances, axis=1, kind="stable")[:, 1 : n_neighbours + 1])
+    distances_m = np.linalg.norm(places[:, None, :] - places[None, :, :], axis=2)
+    order = np.argsort(distances_m, axis=1, kind="stable")[:, 1 : N_NEIGHBOURS + 1]
+    neighbours = np.ascontiguousarray(order)
+    is_near = np.take_along_axis(distances_m, neighbours, axis=1) <= FARTHEST_M
+    lonely = [label for label, n in zip(labels, is_near.sum(axis=1), strict=True) if n < LEAST_NEIGHBOURS]
+    if lonely:
+        raise ProfileError(
+            f"features.reference: 'laplacian' needs {LEAST_NEIGHBOURS} electrodes within {1e3 * FARTHEST_M:.0f} mm of "
+            f"each channel, and {', '.join(lonely)} has fewer.",
+            "Add their neighbours to stream.channels, leave these channels out, or choose 'average' or 'none'.",
+        )
+    return neighbours, is_near
 
 
 class Reference:
-    """The re-reference of a profile.
+    """The re-reference of a profile; masked channels take no part in it.
 
     Parameters
     ----------
@@ -91,15 +119,31 @@ class Reference:
 
     def __init__(self, kind: str, labels: Sequence[str]) -> None:
         self._kind = kind
-        self._neighbours: Array = nearest(labels) if kind == "laplacian" else np.empty((0, 0), dtype=np.int64)
+        self._neighbours: Array = np.empty((0, 0), dtype=np.int64)
+        self._is_near: Array = np.empty((0, 0), dtype=np.bool_)
+        if kind == "laplacian":
+            self._neighbours, self._is_near = nearest(labels)
+        self._out = Scratch(len(labels))
+        self.use(np.ones(len(labels), dtype=np.bool_))
+
+    def use(self, is_used: Array) -> Array:
+        """Take the reference from these channels only, boolean (n_channels,); return which channels still have one."""
+        self._weights = is_used / max(1, np.count_nonzero(is_used))
+        if self._kind != "laplacian":
+            return np.ones(len(is_used), dtype=np.bool_)
+        counted = self._is_near & is_used[self._neighbours]
+        n = counted.sum(axis=1)
+        self._weights = counted / np.maximum(1, n)[:, None]
+        has_reference: Array = n > 0
+        return has_reference
 
     def apply(self, samples: Array) -> Array:
-        """Re-referenced samples (n_samples, n_channels): a new array, or the same where there is nothing to do."""
+        """Re-referenced samples (n_samples, n_channels), valid until the next call; the same where nothing is done."""
         if self._kind == "none":
             return samples
-        out = np.empty_like(samples)
+        out = self._out.rows(len(samples))
         if self._kind == "average":
-            subtract_average(samples, out)
+            subtract_average(self._weights, samples, out)
         else:
-            subtract_mean_of(self._neighbours, samples, out)
+            subtract_mean_of(self._neighbours, self._weights, samples, out)
         return out

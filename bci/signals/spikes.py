@@ -14,6 +14,8 @@ from numba import njit
 from bci.profile import Spikes
 from bci.signals.filters import design_bandpass, filter_sections, settled_state
 from bci.signals.reference import Reference
+from bci.signals.regression import RegressionReference
+from bci.signals.scratch import Scratch
 from bci.types import Array
 
 SETTLING_S = 0.1  # from which the first estimate of the noise is taken; nothing crosses before
@@ -114,6 +116,14 @@ def rectify(samples: Array, is_blank: Array, k: float, level: Array, out: Array)
                 out[i, c] = level[c]
 
 
+@njit(cache=True, nogil=True)
+def add(samples: Array, total: Array) -> None:
+    """Add samples (n_samples, n) to `total` (n,) one after the other: pairwise sums would depend on the cut."""
+    for i in range(samples.shape[0]):
+        for c in range(samples.shape[1]):
+            total[c] += samples[i, c]
+
+
 class SpikeBank:
     """From broadband voltages to threshold crossings and spike-band power.
 
@@ -138,7 +148,11 @@ class SpikeBank:
         self._n_channels = n
         parts = {"crossings": "crossings", "power": "spike-band power"}
         self.labels = tuple(f"{label} {parts[part]}" for part in features.measures for label in labels)
-        self._reference = Reference(features.reference, labels)
+        self._reference = (
+            RegressionReference(features, n, rate_hz)
+            if features.reference == "regression"
+            else Reference(features.reference, labels)
+        )
         self._wide = design_bandpass(*features.band_hz, features.filter_order, rate_hz)
         self._narrow = design_bandpass(*features.spike_band_hz, features.filter_order, rate_hz)
         self._states: tuple[Array, Array] | None = None
@@ -152,6 +166,9 @@ class SpikeBank:
         self._median, self._level = np.zeros(n), np.zeros(n)
         self._since = np.full(n, self._n_refractory, dtype=np.int64)
         self._is_above = np.zeros(n, dtype=np.bool_)
+        self._band, self._crossings, self._out = Scratch(n), Scratch(n), Scratch(len(self.labels))
+        self._is_blank = Scratch(1)
+        self._total: Array = np.zeros(len(self.labels))
 
     @property
     def deviation(self) -> Array:
@@ -159,16 +176,16 @@ class SpikeBank:
         return DEVIATION * self._median
 
     def push(self, samples: Array) -> Array:
-        """Crossings (0 or 1) and rectified spike band at each sample, as `labels` say: (n_samples, n_features)."""
+        """Crossings (0 or 1) and rectified spike band at each sample, as `labels` say: valid until the next call."""
         n_samples, n = samples.shape
-        out = np.empty((n_samples, len(self.labels)))
+        out = self._out.rows(n_samples)
         if n_samples == 0:
             return out
         referenced = self._reference.apply(samples)
         if self._states is None:
             self._states = settled_state(self._wide, referenced[0]), settled_state(self._narrow, referenced[0])
-        band, crossings = np.empty_like(samples), np.empty_like(samples)
-        is_blank = np.empty(n_samples, dtype=np.bool_)
+        band, crossings = self._band.rows(n_samples), self._crossings.rows(n_samples)
+        is_blank = self._is_blank.rows(n_samples)[:, 0]
         filter_sections(self._wide, self._states[0], referenced, band)
         cross(
             band, self._features.threshold, self._k, self._n_settling, self._n_refractory, self._n_blank,
@@ -176,15 +193,22 @@ class SpikeBank:
             is_blank,
         )  # fmt: skip
         for i, measure in enumerate(self._features.measures):
+            part = out[:, i * n : (i + 1) * n]
             if measure == "power":
                 filter_sections(self._narrow, self._states[1], referenced, band)
-                rectify(band, is_blank, self._k_level, self._level, band)
-            out[:, i * n : (i + 1) * n] = crossings if measure == "crossings" else band
+                rectify(band, is_blank, self._k_level, self._level, part)
+            else:
+                part[:] = crossings
         return out
 
-    def reduce(self, total: Array, last: Array, n_samples: int) -> Array:
-        """Features of one bin: the number of crossings, and the mean rectified spike band."""
-        values = total.copy()
+    def absorb(self, samples: Array) -> None:
+        """Take in samples (n_samples, n_channels), finite."""
+        add(self.push(samples), self._total)
+
+    def reduce(self, n_taken: int, n_samples: int) -> Array:
+        """Features of a bin of `n_samples` of which `n_taken` came: number of crossings, mean rectified spike band."""
+        values = self._total * (n_samples / n_taken)
+        self.drop()
         for i, measure in enumerate(self._features.measures):
             part = values[i * self._n_channels : (i + 1) * self._n_channels]
             if measure == "power":
@@ -192,3 +216,11 @@ class SpikeBank:
             elif self._features.transform == "sqrt":
                 np.sqrt(part, out=part)
         return values
+
+    def drop(self) -> None:
+        """Forget the bin that is being filled."""
+        self._total[:] = 0.0
+
+    def use(self, is_used: Array) -> Array:
+        """Leave masked channels out of the reference, boolean (n_channels,); return which features are believed."""
+        return np.tile(self._reference.use(is_used) & is_used, len(self._features.measures))

@@ -23,10 +23,16 @@ class LatestSamples:
     ----------
     source_id : str
         Which stream.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        Of its channels, once it has been found.
     """
 
     def __init__(self, source_id: str) -> None:
         self.source_id = source_id
+        self.labels: tuple[str, ...] = ()
         self._inlet: Any = None
         self._closing = threading.Event()
         self._finder = threading.Thread(target=self._find, daemon=True)
@@ -56,5 +62,7 @@ class LatestSamples:
         while not self._closing.wait(LOOK_EVERY_S):
             for found in lookout.results():
                 with contextlib.suppress(StreamError):  # it ended meanwhile
-                    self._inlet = open_inlet(found, BUFFER_S)[0]
+                    inlet, info = open_inlet(found, BUFFER_S)
+                    self.labels = tuple(info.get_channel_labels() or ())
+                    self._inlet = inlet
                     return

@@ -15,7 +15,7 @@ def screen(**changes):
         "title": "bci demo", "phase": "reach", "elapsed_s": 12.0, "total_s": 60.0, "device_state": "ACTIVE",
         "reason": "following intents", "outputs": OUTPUTS, "intent": (0.3, -0.5, 0.0, 0.7), "n_successes": 3,
         "n_trials": 4, "latency_p50_ms": 1.5, "latency_p99_ms": 2.3, "data_age_ms": 12.0,
-        "events": ("streams gap: 2 samples are missing.",) * 5,
+        "channels": "92/96 ok, masked: 7 12 33 34 EMG 3 EMG 4", "events": ("streams gap: 2 samples are missing.",) * 5,
         "world": World((0.2, 0.3, 0.4, 0.9), (0.7, 0.8, 0.4, 1.0), True, False),
     }  # fmt: skip
     console = Console(width=80, height=24, record=True, force_terminal=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
@@ -32,7 +32,18 @@ def test_everything_fits_a_terminal_of_80_by_24(changes):
 
 def test_it_shows_hand_target_state_successes_and_latency():
     text = screen()
-    for wanted in ("●", "◎", "ACTIVE", "3 of 4 (75 %)", "p50 1.5 ms", "p99 2.3 ms", "12 / 60 s", "q quit", "reach"):
+    for wanted in (
+        "●",
+        "◎",
+        "ACTIVE",
+        "3 of 4 (75 %)",
+        "p50 1.5 ms",
+        "p99 2.3 ms",
+        "12 / 60 s",
+        "q quit",
+        "reach",
+        "92/96 ok, masked: 7 12",
+    ):
         assert wanted in text
 
 

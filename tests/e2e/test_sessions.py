@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import os
 import pty
 import select
@@ -13,51 +12,13 @@ import threading
 import time
 
 import numpy as np
-import psutil
 import pytest
-import pyxdf
+from sessions import active, no_process_of, only_session, start, states_of, streams_of, wait_for
 
 from bci.recording.replay import play
 from bci.types import Kinematics, Recording, Signal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-
-
-def start(*arguments, **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "bci", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    )
-
-
-def only_session(folder):
-    (session,) = [path for path in folder.iterdir() if path.is_dir()]
-    return session
-
-
-def streams_of(path):
-    logging.getLogger("pyxdf").setLevel(logging.ERROR)
-    streams, _ = pyxdf.load_xdf(path)
-    return {stream["info"]["name"][0]: stream for stream in streams}
-
-
-def states_of(session):
-    return [json.loads(line)["to"] for line in (session / "guardian.jsonl").read_text().splitlines()]
-
-
-def no_process_of(session):
-    return not [p for p in psutil.process_iter(["cmdline"]) if str(session) in " ".join(p.info["cmdline"] or [])]
-
-
-def wait_for(condition, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
-def active(folder):
-    found = [path for path in folder.iterdir() if (path / "guardian.jsonl").exists()] if folder.exists() else []
-    return bool(found) and "ACTIVE" in states_of(found[0])
 
 
 @pytest.fixture(scope="module")
@@ -321,7 +282,7 @@ def test_a_stream_that_does_not_fit_is_refused_before_anything_is_armed(tmp_path
 
 def test_signals_that_turn_into_nonsense_hold_the_arm_and_the_session_lives(tmp_path, fitted):
     recording = moving_recording()
-    recording.signal.samples[400:, 3] = np.nan
+    recording.signal.samples[400:] = np.nan
     player = Player(recording)
     process = start(
         "run", "intracortical_rates", "--model", str(fitted), "--seconds", "60", "--sessions", str(tmp_path)

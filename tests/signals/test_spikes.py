@@ -34,7 +34,7 @@ def broadband(seconds=1.0, spikes_hz=(40, 0, 10, 5), amplitude=120.0, seed=0):
 
 
 def push(bank, samples, cuts=()):
-    return np.vstack([bank.push(part) for part in np.split(samples, cuts)])
+    return np.vstack([bank.push(part).copy() for part in np.split(samples, cuts)])
 
 
 def test_every_spike_is_counted_once_and_noise_hardly_ever():

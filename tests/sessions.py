@@ -1,0 +1,47 @@
+"""Sessions as an operator runs them, and what they leave behind."""
+
+import json
+import logging
+import subprocess
+import sys
+import time
+
+import psutil
+import pyxdf
+
+
+def start(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "bci", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def only_session(folder):
+    (session,) = [path for path in folder.iterdir() if path.is_dir()]
+    return session
+
+
+def streams_of(path):
+    logging.getLogger("pyxdf").setLevel(logging.ERROR)
+    streams, _ = pyxdf.load_xdf(path)
+    return {stream["info"]["name"][0]: stream for stream in streams}
+
+
+def states_of(session):
+    return [json.loads(line)["to"] for line in (session / "guardian.jsonl").read_text().splitlines()]
+
+
+def no_process_of(session):
+    return not [p for p in psutil.process_iter(["cmdline"]) if str(session) in " ".join(p.info["cmdline"] or [])]
+
+
+def wait_for(condition, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def active(folder):
+    found = [path for path in folder.iterdir() if (path / "guardian.jsonl").exists()] if folder.exists() else []
+    return bool(found) and "ACTIVE" in states_of(found[0])

@@ -1,0 +1,42 @@
+"""Neurons whose truth is known, and decoders of them."""
+
+import dataclasses
+
+import numpy as np
+
+from bci.decoding.model import Model
+from bci.decoding.velocity import VelocityDecoder
+from bci.profile import Decoder
+
+BIN_S = 0.02
+
+
+def neurons(n=40, k=2, n_bins=3000, seed=0, noise=0.6):
+    """Features that encode an intention of random directions, held for half a second each."""
+    random = np.random.default_rng(seed)
+    C = random.normal(size=(n, k + 1))
+    v_int = np.repeat(random.normal(size=(n_bins // 25, k)), 25, axis=0)
+    v_int /= np.linalg.norm(v_int, axis=1, keepdims=True)
+    Y = v_int @ C[:, :k].T + C[:, k] + noise * random.normal(size=(len(v_int), n))
+    return C, v_int, Y
+
+
+def model_of(C, v_int, noise=0.6, **changes):
+    X = np.column_stack([v_int, np.ones(len(v_int))])
+    n = len(C)
+    model = Model(
+        outputs=("vx", "vy"),
+        feature_labels=tuple(f"n{i}" for i in range(n)),
+        features_hash="abc",
+        bin_s=BIN_S,
+        C=C,
+        Q=noise**2 * np.eye(n),
+        R=X.T @ X,
+        n_effective=float(len(X)),
+        nis_gate=3.0,
+    )
+    return dataclasses.replace(model, **changes)
+
+
+def decoder_of(model, tau_s=0.12, beta=1.0, **settings):
+    return VelocityDecoder(model, Decoder(outputs=model.outputs, tau_ms=1e3 * tau_s, beta=beta, **settings))
