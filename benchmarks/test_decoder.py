@@ -5,7 +5,7 @@ import pytest
 
 from bci.decoding.model import Model
 from bci.decoding.velocity import VelocityDecoder
-from bci.profile import BandPower, Rates
+from bci.profile import BandPower, Decoder, Rates
 from bci.signals.features import Extractor
 from bci.types import Chunk
 
@@ -25,12 +25,16 @@ def model(n, k=4):
     )
 
 
+def settings(m):
+    return Decoder(outputs=m.outputs)
+
+
 class NumpyDecoder:
     """The same arithmetic, one array operation at a time."""
 
-    def __init__(self, m, tau_s, beta):
+    def __init__(self, m, settings):
         self.C, self.M = m.C, np.linalg.inv(m.Q) / m.n_effective
-        self.ess, self.alpha, self.beta = m.n_effective, np.exp(-m.bin_s / tau_s), beta
+        self.ess, self.alpha = m.n_effective, np.exp(-1e3 * m.bin_s / settings.tau_ms)
         self.Ri = np.linalg.inv(m.R)
         self.u = np.zeros(m.C.shape[1] - 1)
 
@@ -56,7 +60,8 @@ class NumpyDecoder:
 @pytest.mark.parametrize("n", [96, 192, 256])
 @pytest.mark.benchmark(group="decode one bin with NIS")
 def test_decode(benchmark, n, kind):
-    decoder, y = kind(model(n), 0.12, 0.7), np.random.default_rng(1).normal(size=n)
+    m = model(n)
+    decoder, y = kind(m, settings(m)), np.random.default_rng(1).normal(size=n)
     benchmark(decoder.step, y)
 
 
@@ -64,7 +69,8 @@ def test_decode(benchmark, n, kind):
 @pytest.mark.parametrize("n", [96, 192, 256])
 @pytest.mark.benchmark(group="learn from one bin, full covariance")
 def test_learn(benchmark, n, kind):
-    decoder, y = kind(model(n), 0.12, 0.7), np.random.default_rng(1).normal(size=n)
+    m = model(n)
+    decoder, y = kind(m, settings(m)), np.random.default_rng(1).normal(size=n)
     v = (0.5, 0.1, 0.0, 0.2)
     benchmark(lambda: decoder.learn(y, v, 1.0, 120.0) if kind is VelocityDecoder else decoder.learn(y, v, 1.0))
 

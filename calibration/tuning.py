@@ -18,6 +18,7 @@ from calibration.user_model import Mind, Policy, UserModel, act, make_mind, make
 
 TAUS_MS = np.array([40.0, 60.0, 85.0, 120.0, 170.0, 250.0])
 GAIN_RATIOS = np.geomspace(0.4, 2.5, 8)  # around the gain that the rule of thumb expects
+FLAT = 1.02  # times within 2 % are the same for a person
 CLEAR_EFFORT = 0.5  # where a movement was meant clearly enough to measure the gain
 LEAST_BINS = 50
 
@@ -51,7 +52,8 @@ class TuningMap:
     success_rate : Array
         Shape (n_taus, n_betas), 0 to 1.
     tau_ms, beta : float
-        The best point.
+        The best point: of those whose time is within 2 % of the least, the one with the lowest gain. The optimum is
+        flat, and a lower gain forgives more when the noise grows.
     """
 
     taus_ms: Array
@@ -64,7 +66,8 @@ class TuningMap:
     @property
     def best(self) -> float:
         """Time to target at the best point, seconds."""
-        return float(self.time_to_target_s.min())
+        at = np.flatnonzero(self.taus_ms == self.tau_ms)[0], np.flatnonzero(self.betas == self.beta)[0]
+        return float(self.time_to_target_s[at])
 
 
 def estimate_noise(raw: Array, v_int: Array) -> Noise:
@@ -165,8 +168,10 @@ def sweep(
             mind = make_mind(user, bin_s, targets[0])
             n_bins, n_hits = _perform(policy, mind, float(beta), targets, noise, radius, round(dwell_s / bin_s))
             times_s[i, j], success[i, j] = n_bins * bin_s / n_trials, n_hits / n_trials
-    best_tau, best_beta = np.unravel_index(int(np.argmin(times_s)), times_s.shape)
-    return TuningMap(np.asarray(taus_ms), betas, times_s, success, float(taus_ms[best_tau]), float(betas[best_beta]))
+    good = times_s <= FLAT * times_s.min()
+    lowest = int(np.argmax(good.any(axis=0) & (betas == betas[good.any(axis=0)].min())))
+    best_tau = int(np.argmin(times_s[:, lowest]))
+    return TuningMap(np.asarray(taus_ms), betas, times_s, success, float(taus_ms[best_tau]), float(betas[lowest]))
 
 
 def coloured(white: Array, correlation: float) -> Array:

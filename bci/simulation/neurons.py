@@ -1,9 +1,11 @@
-"""Cosine-tuned Poisson neurons that drift."""
+"""Cosine-tuned neurons that drift."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from bci.simulation.drift import Wander, correlation_after, turn_directions
+from bci.simulation.encoding import Population, counts, encode
 from bci.types import Array
 
 BASELINE_HZ = (5.0, 20.0)
@@ -12,8 +14,6 @@ DEPTH_SPREAD = 0.5  # of its logarithm
 SHARE_TUNED = 0.6
 SPEED_SHARE = 0.3  # of the depth, added with effort in any direction
 BASELINE_DRIFT_HZ = 1.0  # standard deviation of the slow wander
-BASELINE_DRIFT_TAU_S = 600.0
-TUNING_CORRELATION_PER_DAY = 0.91
 
 
 class Neurons:
@@ -31,9 +31,22 @@ class Neurons:
         Seeded source of everything random.
     time_lapse : float
         Tuning drifts this many times faster than in life, so that a minute shows what days do.
+    fano : float
+        Variance over mean of the counts; 1 is Poisson.
+    common : float
+        Standard deviation of what two common sources add to the logarithm of every rate.
     """
 
-    def __init__(self, n_neurons: int, n_outputs: int, random: np.random.Generator, time_lapse: float = 1.0) -> None:
+    def __init__(
+        self,
+        n_neurons: int,
+        n_outputs: int,
+        random: np.random.Generator,
+        time_lapse: float = 1.0,
+        *,
+        fano: float = 1.0,
+        common: float = 0.0,
+    ) -> None:
         self._random = random
         self._time_lapse = time_lapse
         directions = random.normal(size=(n_neurons, n_outputs))
@@ -41,30 +54,29 @@ class Neurons:
         depth = DEPTH_HZ * np.exp(DEPTH_SPREAD * random.normal(size=n_neurons))
         self.depth_hz: Array = depth * (random.uniform(size=n_neurons) < SHARE_TUNED)
         self.baseline_hz: Array = random.uniform(*BASELINE_HZ, size=n_neurons)
-        self.wander_hz: Array = BASELINE_DRIFT_HZ * random.normal(size=n_neurons)
+        self.wander = Wander(BASELINE_DRIFT_HZ * random.normal(size=n_neurons), BASELINE_DRIFT_HZ)
+        still = np.zeros(n_neurons)
+        self._noise = counts(still, still[None], still, random, fano=fano, common=common)
+        self._y: Array = np.zeros(n_neurons)
+
+    def population(self, bin_s: float) -> Population:
+        """The neurons as they are now, for a closed loop of its own."""
+        return self._noise._replace(
+            baseline=self.baseline_hz + self.wander.values,
+            weights=np.ascontiguousarray((self.depth_hz[:, None] * self.directions).T),
+            speed=SPEED_SHARE * self.depth_hz,
+            spread=np.sqrt(self._noise.fano * self.baseline_hz * bin_s),
+            bin_s=bin_s,
+        )
 
     def counts(self, effort: Array, dt_s: float) -> Array:
         """Spike counts of one bin, shape (n_neurons,), for an effort of shape (n_outputs,)."""
         self._drift(dt_s)
-        speed = np.linalg.norm(effort)
-        rate_hz = (
-            self.baseline_hz
-            + self.wander_hz
-            + self.depth_hz * (self.directions @ effort)
-            + SPEED_SHARE * self.depth_hz * speed
-        )
-        counts: Array = self._random.poisson(np.maximum(rate_hz, 0.0) * dt_s).astype(np.float64)
-        return counts
+        population = self.population(dt_s)
+        own, shared = self._random.random(len(self._y)), self._random.standard_normal(len(population.factors))
+        encode(population, own, shared, np.asarray(effort, dtype=np.float64), self._y)
+        return self._y.copy()
 
     def _drift(self, dt_s: float) -> None:
-        keep = np.exp(-dt_s / BASELINE_DRIFT_TAU_S)
-        kick = BASELINE_DRIFT_HZ * np.sqrt(1.0 - keep**2)
-        self.wander_hz = keep * self.wander_hz + kick * self._random.normal(size=self.wander_hz.shape)
-        n_others = self.directions.shape[1] - 1
-        if n_others == 0:
-            return
-        same = TUNING_CORRELATION_PER_DAY ** (self._time_lapse * dt_s / 86_400)
-        aside = self._random.normal(size=self.directions.shape)
-        aside -= np.sum(aside * self.directions, axis=1, keepdims=True) * self.directions
-        turned = same * self.directions + np.sqrt((1.0 - same**2) / n_others) * aside
-        self.directions = turned / np.linalg.norm(turned, axis=1, keepdims=True)
+        self.wander.advance(dt_s, self._random)
+        self.directions = turn_directions(self.directions, correlation_after(dt_s, self._time_lapse), self._random)
