@@ -7,14 +7,14 @@ calibration, live or simulated, at any pace.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from bci.pipeline import Pipeline, Step, make_pipeline
 from bci.profile import Profile
-from bci.types import Array, Chunk, Label
+from bci.types import Array, Chunk, Label, Position
 from calibration.intention import REACTION_S, intended_velocity
 from calibration.paradigms import CENTRE, MOVE, REST, Block, RestBlock, Shown, assisted
 from calibration.program import Paradigm
@@ -100,6 +100,8 @@ class Conductor:
         Gets the stamp of each bin and what to show from then on.
     cue : callable
         Gets the stamp and the text of each event.
+    extra_labels : sequence of tuple of str
+        Channels of each of the profile's further streams.
 
     Attributes
     ----------
@@ -120,9 +122,10 @@ class Conductor:
         paradigm: Paradigm,
         show: Callable[[float, Shown], None],
         cue: Callable[[float, str], None],
+        extra_labels: Sequence[tuple[str, ...]] = (),
     ) -> None:
         self.profile = profile
-        self.pipeline: Pipeline = make_pipeline(profile, labels, None)
+        self.pipeline: Pipeline = make_pipeline(profile, labels, None, extra_labels)
         self.bin_s = self.pipeline.extractor.bin_s
         self.is_paused = False
         self.elapsed_s = 0.0
@@ -171,9 +174,9 @@ class Conductor:
         self._learns = False
         return self._rows.trace()
 
-    def push(self, chunk: Chunk) -> None:
-        """Take in samples; a chunk may complete several bins."""
-        self.pipeline.push(chunk, self._take)
+    def push(self, chunk: Chunk, stream: int = 0) -> None:
+        """Take in samples of the main stream (0) or a further one; a chunk may complete several bins."""
+        self.pipeline.push(chunk, self._take, stream)
 
     def _take(self, step: Step) -> None:
         frame = step.frame
@@ -220,6 +223,7 @@ class Conductor:
         self._intention = (v_int, weight)
         learned = weight if self._learns and self.is_running and not self.is_paused else 0.0
         self.pipeline.teach(Label(stamp_s, tuple(v_int.tolist()), learned))
+        self.pipeline.show(Position(stamp_s, tuple(shown.position.tolist())))
         self._show(stamp_s, shown)
 
     def _decoded(self, step: Step) -> Array:

@@ -9,11 +9,21 @@ import numpy as np
 from scipy import stats
 
 from bci.decoding.estimation import fit_observation
+from bci.errors import ModelError
 from bci.types import Array
 from calibration.conductor import CLEAR_EFFORT, Trace, angles_deg
 from calibration.intention import REACTION_S
-from calibration.metrics import Trial, summarise
+from calibration.metrics import (
+    Trial,
+    angular_error_deg,
+    dial_in_s,
+    false_clicks_per_min,
+    orthogonal_direction_changes,
+    path_efficiency,
+    summarise,
+)
 from calibration.paradigms import CENTRE, MOVE, REACH, REST, SQUEEZE
+from calibration.tuning import Noise, estimate_noise
 
 N_FOLDS = 5
 TUNED_P = 0.01
@@ -23,25 +33,11 @@ BURST_CHANNELS = 0.3  # so many beyond saturation at once are no neurons
 READOUT_RIDGE = 1e-3
 IDLE_WINDOW_S = 5.0
 COME_TO_REST_S = 1.0
+DISCRETE_STATES = {MOVE: "move", SQUEEZE: "click", REST: "idle"}
+IMAGERY_STATES = {MOVE: "move", REST: "idle"}
 WINDOW_S = 0.2  # over which a click or idling is recognised
 INITIATED = 0.05  # workspaces toward the target: it has begun
 STOPPED_SHARE = 0.5  # of the gain: slower than that is no intended movement
-
-
-@dataclass(frozen=True)
-class Noise:
-    """What the decoder adds to an intention, per axis and bin, in units of full effort.
-
-    Attributes
-    ----------
-    sigma : float
-        Standard deviation.
-    correlation : float
-        From one bin to the next.
-    """
-
-    sigma: float
-    correlation: float
 
 
 def signal_quality(features: Array) -> Array:
@@ -111,24 +107,24 @@ def tuning_p_values(features: Array, v_int: Array) -> Array:
 
 
 def decoding_noise(trace: Trace) -> Noise:
-    """Noise of the unsmoothed read-out around the intention, where a movement was clearly meant."""
-    used = (trace.weight > 0) & ~trace.is_missing & np.isfinite(trace.raw).all(axis=1) & (trace.mode == MOVE)
-    used &= np.linalg.norm(trace.v_int, axis=1) > CLEAR_EFFORT
-    if used.sum() < 50:
+    """Noise of the unsmoothed read-out where a movement was meant; NaN where there is too little to tell."""
+    used = _judged(trace) & (trace.mode == MOVE)
+    try:
+        return estimate_noise(np.where(used[:, None], trace.raw, np.nan), trace.v_int)
+    except ModelError:
         return Noise(float("nan"), float("nan"))
-    raw, v_int = trace.raw[used], trace.v_int[used]
-    gain = max(float(np.sum(raw * v_int) / np.sum(v_int**2)), 1e-3)
-    residual = raw / gain - v_int
-    follows = np.flatnonzero(np.diff(np.flatnonzero(used)) == 1)
-    lag = float(np.mean(residual[follows] * residual[follows + 1]) / np.mean(residual**2)) if len(follows) else 0.0
-    return Noise(float(np.sqrt(np.mean(residual**2))), lag)
+
+
+def _judged(trace: Trace) -> Array:
+    """Bins in which the participant had reacted and the decoder read out."""
+    used: Array = (trace.weight > 0) & ~trace.is_missing & np.isfinite(trace.raw).all(axis=1)
+    return used
 
 
 def angle_error_deg(trace: Trace) -> float:
     """Mean angle between read-out and intention, where a movement was clearly meant."""
-    used = (trace.weight > 0) & ~trace.is_missing & np.isfinite(trace.raw).all(axis=1)
-    used &= np.linalg.norm(trace.v_int, axis=1) > CLEAR_EFFORT
-    return float(angles_deg(trace.raw[used], trace.v_int[used]).mean()) if used.any() else float("nan")
+    used = _judged(trace) & (np.linalg.norm(trace.v_int, axis=1) > CLEAR_EFFORT)
+    return angular_error_deg(trace.raw[used], trace.v_int[used])
 
 
 def reach_measures(trace: Trace, trials: Sequence[Trial]) -> dict[str, float]:
@@ -136,15 +132,15 @@ def reach_measures(trace: Trace, trials: Sequence[Trial]) -> dict[str, float]:
     summary = summarise(trials)
     good = [(i, trial) for i, trial in enumerate(trials) if trial.is_success]
     noise = decoding_noise(trace)
-    efficiency = [
-        path_efficiency(trace.position[(trace.trial == i) & (trace.time_s <= trial.end_s - trial.dwell_s)], trial)
-        for i, trial in good
-    ]
+    paths = [(trace.position[trace.trial == i], trace.target[trace.trial == i][-1], trial.radius) for i, trial in good]
+    bin_s = float(trace.time_s[1] - trace.time_s[0]) if len(trace.time_s) > 1 else np.nan
     return {
         "n_trials": float(len(trials)),
         "success_rate": summary.success_rate if trials else 0.0,
         "median_time_s": float(np.median([trial.end_s - trial.start_s for _, trial in good])) if good else np.inf,
-        "path_efficiency": float(np.mean(efficiency)) if good else 0.0,
+        "path_efficiency": _mean([path_efficiency(*path) for path in paths], 0.0),
+        "dial_in_s": _mean([dial_in_s(*path, bin_s) for path in paths], np.nan),
+        "direction_changes": _mean([float(orthogonal_direction_changes(*path[:2])) for path in paths], np.nan),
         "bit_rate_bps": summary.bit_rate_bps,
         "angle_error_deg": angle_error_deg(trace),
         "assist_left": float(trace.assist[-1]) if len(trace.assist) else 1.0,
@@ -153,10 +149,10 @@ def reach_measures(trace: Trace, trials: Sequence[Trial]) -> dict[str, float]:
     }
 
 
-def path_efficiency(path: Array, trial: Trial) -> float:
-    """Shortest way to the target's edge over the way that was gone until it was entered for good; at most 1."""
-    length = float(np.sum(np.linalg.norm(np.diff(path, axis=0), axis=1)))
-    return min(1.0, (trial.distance - trial.radius) / length) if length > 0 else 1.0
+def _mean(values: Sequence[float], otherwise: float) -> float:
+    """Mean of the finite values."""
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else otherwise
 
 
 def idle_drift(trace: Trace) -> float:
@@ -174,10 +170,10 @@ def idle_drift(trace: Trace) -> float:
     return float(np.mean(moved / (times_s[n:] - times_s[:-n])) / pairs)
 
 
-def false_clicks_per_min(trace: Trace) -> float:
-    """Clicks detected while none was asked for, per minute."""
-    minutes = (trace.time_s[-1] - trace.time_s[0]) / 60.0
-    return float(trace.n_clicks[-1] - trace.n_clicks[0]) / max(float(minutes), 1e-6)
+def click_rate(trace: Trace) -> float:
+    """Clicks detected per minute of a block that asked for none."""
+    clicks = np.flatnonzero(np.diff(trace.n_clicks) > 0)
+    return false_clicks_per_min(trace.time_s[clicks].tolist(), [], float(trace.time_s[-1]))
 
 
 def imagery_epochs(trace: Trace, labels: Sequence[int]) -> tuple[Array, Array]:
@@ -220,18 +216,12 @@ def classify(epochs: Array, classes: Array, n_classes: int) -> Classification:
     return Classification(float(np.mean(found == classes)), float(np.mean(auc)), confusion)
 
 
-def discrete_windows(trace: Trace) -> tuple[Array, Array]:
-    """Features averaged over windows of 0.2 s, and what was asked in each: 0 move, 1 squeeze, 2 idle."""
-    used = (trace.time_s - _asked_since(trace) >= REACTION_S) & ~trace.is_missing
-    n = max(1, round(WINDOW_S / (trace.time_s[1] - trace.time_s[0])))
-    rows, classes = [], []
-    for code, mode in enumerate((MOVE, SQUEEZE, REST)):
-        bins = np.flatnonzero(used & (trace.mode == mode))
-        whole = bins[: len(bins) // n * n].reshape(-1, n)
-        rows.append(np.nan_to_num(trace.features[whole]).mean(axis=1))
-        classes.append(np.column_stack([np.full(len(whole), code), whole[:, 0]]))
-    order = np.argsort(np.concatenate(classes)[:, 1])
-    return np.concatenate(rows)[order], np.concatenate(classes)[order, 0]
+def states_of(trace: Trace, names: dict[float, str]) -> Array:
+    """Discrete state of each bin by what was asked for, as text; empty before the reaction and in missing bins."""
+    known = (trace.time_s - _asked_since(trace) >= REACTION_S) & ~trace.is_missing
+    texts = np.array([names.get(float(mode), "") for mode in trace.mode])
+    states: Array = np.where(known, texts, "")
+    return states
 
 
 def _asked_since(trace: Trace) -> Array:
@@ -241,10 +231,19 @@ def _asked_since(trace: Trace) -> Array:
     return since
 
 
-def discrete_measures(confusion: Array) -> dict[str, float]:
-    """Share of squeezes and of idling that is recognised, and of moving that is taken for a squeeze."""
-    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1.0)
-    return {"click_accuracy": share[1, 1], "idle_accuracy": share[2, 2], "taken_for_click": share[0, 1]}
+def confusion_of_states(trace: Trace) -> Array:
+    """Move, squeeze, idle: asked (rows) and recognised (columns), in windows of 0.2 s, cross-validated."""
+    states = states_of(trace, DISCRETE_STATES)
+    n = max(1, round(WINDOW_S / float(trace.time_s[1] - trace.time_s[0])))
+    rows, classes, first = [], [], []
+    for code, name in enumerate(DISCRETE_STATES.values()):
+        bins = np.flatnonzero(states == name)
+        whole = bins[: len(bins) // n * n].reshape(-1, n)
+        rows.append(np.nan_to_num(trace.features[whole]).mean(axis=1))
+        classes += [code] * len(whole)
+        first += whole[:, 0].tolist()
+    order = np.argsort(first)
+    return classify(np.concatenate(rows)[order], np.array(classes)[order], len(DISCRETE_STATES)).confusion
 
 
 def imagery_measures(trace: Trace, trials: Sequence[Trial], beta: float) -> dict[str, float]:

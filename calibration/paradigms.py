@@ -309,7 +309,7 @@ class ImageryBlock(_Timed):
         self._breaks_s = random.uniform(*GRAZ_BREAK_S, size=len(order)) + float(has_feedback)  # time to stop
         active_s = FEEDBACK_S / 2 if has_feedback else GRAZ_IMAGERY_S
         super().__init__(float(len(order) * (GRAZ_FIXATION_S + active_s) + self._breaks_s.sum()))
-        self.assist = assist
+        self.assist = assist if has_feedback else 1.0  # a hand that cannot move is only watched
         self.labels: list[int] = order.tolist()
         self._directions = directions
         self._has_feedback = has_feedback

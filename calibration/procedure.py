@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from bci.decoding.model import Model, load_model, save_model
 from bci.decoding.velocity import VelocityDecoder
 from bci.errors import ModelError
 from bci.profile import BandPower, Decoder, Profile
-from bci.types import Array
+from bci.settings import Discrete
 from calibration import measures as measure
 from calibration.conductor import Conductor, Trace
 from calibration.fit import fit_model
@@ -30,6 +29,8 @@ from calibration.paradigms import (
     radius_of,
 )
 from calibration.program import Phase
+from calibration.states import fit_states
+from calibration.tuning import Noise, TuningMap
 from calibration.wizard import Attempt, Outcome, State, judge, next_phase, save_state, with_attempt
 
 FIRST_ASSIST, QUICK_ASSIST = 0.9, 0.5
@@ -38,34 +39,9 @@ IDLE_S = 15.0
 IDLE_SHARE = 0.25  # of a shortened evaluation
 LEARN_IDLE_SHARE = 0.15  # of the block without help: the decoder learns what rest is
 SECONDS_PER_IMAGERY = 8.0
-NOISE_BIN_S = 0.02  # for which the noise of a participant is stated
 MODEL_FILE = "model.npz"
-Tune = Callable[[float, float, int, float], "Tuning"]
+Tune = Callable[[Noise, int, float, float], TuningMap]
 CAREFUL = 0.1  # workspaces over the lag: a first gain with which nobody overshoots for ever
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """Smoothing and gain found for a participant.
-
-    Attributes
-    ----------
-    tau_ms, beta : float
-        To decode with.
-    predicted_time_s : float
-        Mean time to target that the simulation predicts with them.
-    taus_ms, betas : Array
-        Axes of the map.
-    times_s : Array
-        Shape (n_taus, n_betas): predicted time to target.
-    """
-
-    tau_ms: float
-    beta: float
-    predicted_time_s: float
-    taus_ms: Array
-    betas: Array
-    times_s: Array
 
 
 class Procedure:
@@ -82,7 +58,7 @@ class Procedure:
     conductor : Conductor
         Runs the blocks.
     tune : callable
-        Finds smoothing and gain: noise per axis, its correlation, number of outputs and lag of features to `Tuning`.
+        Finds smoothing and gain: from noise, number of outputs, bin width and lag of the features.
     seed : int
         Places targets and orders trials.
     prior : Model or None
@@ -166,8 +142,8 @@ class Procedure:
         ModelError
             When there is none yet.
         """
-        for attempt in sorted(self.state.attempts, key=lambda a: a.number, reverse=True):
-            path = self.path(attempt.number, "model.npz")
+        for number in range(self.number, 0, -1):
+            path = self.path(number, "model.npz")
             if path.exists():
                 return load_model(path)
         if self._prior is None:
@@ -259,6 +235,8 @@ class Procedure:
         found = measure.reach_measures(trace, self._block.trials)
         if phase.name == "evaluation":
             found["idle_drift"] = measure.idle_drift(trace)
+            if self.conductor.pipeline.decoder is not None and self.conductor.pipeline.decoder.discrete is not None:
+                found["false_clicks_per_min"] = measure.click_rate(trace)
         return found
 
     def _imagined(self, trace: Trace) -> dict[str, float]:
@@ -275,14 +253,29 @@ class Procedure:
         found = measure.classify(epochs, classes, int(max(self._block.labels)) + 1)
         np.savez(self.path(self.number, "confusion.npz"), confusion=found.confusion)
         figures = {"cv_accuracy": found.accuracy, "cv_auc": found.auc, "n_trials": float(len(classes))}
-        return figures | self._fit(traces)
+        found_none = self._fit(traces)
+        return figures | (found_none or self._fit_states(traces, measure.IMAGERY_STATES))
 
     def _squeezed(self, trace: Trace) -> dict[str, float]:
-        """How well moving, squeezing and idling can be told apart."""
-        windows, classes = measure.discrete_windows(trace)
-        found = measure.classify(windows, classes, 3)
-        np.savez(self.path(self.number, "confusion.npz"), confusion=found.confusion)
-        return measure.discrete_measures(found.confusion)
+        """Click and idle, on blocks held out; the model of the states joins that of the velocity."""
+        np.savez(self.path(self.number, "confusion.npz"), confusion=measure.confusion_of_states(trace))
+        return self._fit_states([trace], measure.DISCRETE_STATES)
+
+    def _fit_states(self, traces: list[Trace], names: dict[float, str]) -> dict[str, float]:
+        """Add discrete states to the newest model; what cannot be fitted fails its gates."""
+        features = np.concatenate([trace.features for trace in traces])
+        states = np.concatenate([measure.states_of(trace, names) for trace in traces])
+        settings = self.conductor.profile.decoder.discrete or Discrete()
+        try:
+            fitted, score = fit_states(features, states, settings, self.conductor.bin_s)
+        except ModelError:
+            return {"click_accuracy": np.nan, "idle_accuracy": np.nan} if len(names) > 2 else {}
+        save_model(self.path(self.number, "model.npz"), dataclasses.replace(self.model(), discrete=fitted))
+        found = {"idle_accuracy": 1.0 - score.open_at_rest, "active_accuracy": score.open_when_active}
+        if len(names) > 2:
+            found["click_accuracy"] = score.n_detected / max(score.n_clicks, 1)
+            found |= {"click_latency_s": score.latency_s, "cued_false_clicks_per_min": score.false_per_min}
+        return found
 
     def _fit(self, traces: list[Trace]) -> dict[str, float]:
         """Write a first model; where the data allow none, the gates of the step are not met."""
@@ -310,20 +303,22 @@ class Procedure:
                 break
         else:
             return {"predicted_time_s": np.inf}
-        bins = np.sqrt(self.conductor.bin_s / NOISE_BIN_S)
-        sigma, correlation = attempt.measures["noise"] * bins, attempt.measures["noise_correlation"]
-        began_s = time.perf_counter()
-        tuning = self._tune(sigma, correlation, self._k, lag_s(self.conductor.profile))
+        noise = Noise(attempt.measures["noise"], attempt.measures["noise_correlation"])
+        conductor, began_s = self.conductor, time.perf_counter()
+        tuning = self._tune(noise, self._k, conductor.bin_s, lag_s(conductor.profile))
         seconds = time.perf_counter() - began_s
         np.savez(
-            self.path(self.number, "tuning.npz"), taus_ms=tuning.taus_ms, betas=tuning.betas, times_s=tuning.times_s
+            self.path(self.number, "tuning.npz"),
+            taus_ms=tuning.taus_ms,
+            betas=tuning.betas,
+            times_s=tuning.time_to_target_s,
         )
         return {
-            "noise": attempt.measures["noise"],
-            "noise_correlation": correlation,
+            "noise": noise.sigma,
+            "noise_correlation": noise.correlation,
             "tau_ms": tuning.tau_ms,
             "beta": tuning.beta,
-            "predicted_time_s": tuning.predicted_time_s,
+            "predicted_time_s": tuning.best,
             "computed_s": seconds,
             "radius": radius_of(self._k),
         }

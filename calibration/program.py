@@ -87,7 +87,8 @@ def make_program(profile: Profile, paradigm: Paradigm, n_features: int, *, is_qu
     angle = Gate("angle_error_deg", round(hard_angle_deg(len(profile.decoder.outputs)), 1))
     if is_quick:
         return _quick(angle, paradigm)
-    return _imagery(n_features) if paradigm == "imagery" else _movement(n_features, angle)
+    wants_discrete = profile.decoder.discrete is not None
+    return _imagery() if paradigm == "imagery" else _movement(n_features, angle, wants_discrete)
 
 
 def _common() -> tuple[Phase, Phase]:
@@ -98,7 +99,7 @@ def _common() -> tuple[Phase, Phase]:
     return signals, rest
 
 
-def _movement(n_features: int, angle: Gate) -> tuple[Phase, ...]:
+def _movement(n_features: int, angle: Gate, wants_discrete: bool) -> tuple[Phase, ...]:
     least_tuned = float(min(8, max(2, n_features // 4)))
     evaluation = (
         Gate("success_rate", 0.9, is_least=True),
@@ -125,13 +126,13 @@ def _movement(n_features: int, angle: Gate) -> tuple[Phase, ...]:
             48.0,
             (Gate("click_accuracy", 0.8, is_least=True), Gate("idle_accuracy", 0.8, is_least=True)),
             back_to="discrete",
-            is_required=False,
+            is_required=wants_discrete,
         ),
         Phase("evaluation", 75.0, evaluation, back_to="assisted"),
     )
 
 
-def _imagery(n_features: int) -> tuple[Phase, ...]:
+def _imagery() -> tuple[Phase, ...]:
     evaluation = (
         Gate("accuracy", 0.8, is_least=True),
         Gate("initiation_s", 3.0),

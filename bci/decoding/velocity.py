@@ -116,11 +116,6 @@ class VelocityDecoder:
         """What `readout.decode` takes after the features, for a loop that is compiled itself."""
         return (self._n_effective, *self._decode)
 
-    @property
-    def compiled(self) -> tuple[Any, ...]:
-        """What the compiled step takes after the features, for a loop that is compiled itself."""
-        return (self._n_effective, *self._bound)
-
     def step(self, y: Array) -> float:
         """Decode one bin, features of shape (n,); return its NIS per feature, infinite for a bin that cannot be used.
 

@@ -29,11 +29,12 @@ from bci.streams.outlet import open_marker_outlet, open_outlet
 from bci.types import Event
 from calibration.catalogue import Catalogue
 from calibration.conductor import Conductor
+from calibration.gain import tune_participant
 from calibration.measures import signal_quality
 from calibration.paradigms import REST, SQUEEZE, Shown
 from calibration.procedure import Procedure
 from calibration.program import Phase, make_program
-from calibration.sweep import sweep_user
+from calibration.tuning import Noise
 from calibration.wizard import load_state, plain
 
 FIND_STREAM_S = 20.0
@@ -79,7 +80,7 @@ class Calibrator:
         program = make_program(plan.profile, asked.paradigm, len(extractor.labels), is_quick=asked.is_quick)
         state = load_state(asked.folder)
         prior = None if asked.prior is None else load_model(asked.prior)
-        self.procedure = Procedure(asked.folder, state, program, self.conductor, sweep_user, asked.seed, prior)
+        self.procedure = Procedure(asked.folder, state, program, self.conductor, tune_participant, asked.seed, prior)
         self._is_attended = asked.is_attended
         self._phase: Phase | None = None
         self._told_s = -math.inf
@@ -214,7 +215,7 @@ def run(plan: Plan, stop: StopFlag) -> None:
         inlet = stack.enter_context(Inlet(plan.profile.stream, wait_s=FIND_STREAM_S))
         control = stack.enter_context(contextlib.closing(Control(plan.runtime)))
         warm_up(plan.profile, inlet.labels)
-        sweep_user(1.0, 0.0, len(plan.profile.decoder.outputs))
+        tune_participant(Noise(0.1, 0.0), len(plan.profile.decoder.outputs), 0.02, 0.0)  # compiles
         calibrator = Calibrator(plan, inlet, control, stop)
         plan.ready_file("calibrator").touch()
         deadline_s = local_clock() + READERS_S

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from bci.decoding.readout import decode
 from bci.decoding.velocity import VelocityDecoder
-from bci.decoding.velocity import _decode as decode
 from bci.pipeline import Pipeline, Step
 from bci.simulation.drift import Electrodes, sound_electrodes
 from bci.simulation.encoding import Draws, Population, encode
