@@ -1,8 +1,7 @@
 """What a driver says and hears, without a port or a clock: requests, pauses, and what comes of them.
 
 A driver's work is written as generators. Each yields a `Request` and is given what the answer meant, or None when none
-came in time; or yields a `Pause`, during which nobody speaks. Who owns the port runs them: the guardian without ever
-waiting, `drivers.exchange.converse` with waiting.
+came in time; or yields a `Pause`, during which nobody speaks. Who owns the port runs them.
 """
 
 from __future__ import annotations

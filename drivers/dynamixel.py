@@ -5,24 +5,23 @@ stuff what it sends; here every `FF FF FD` after the length becomes `FF FF FD FD
 
 Bus Watchdog (98) counts the time between *instruction packets of any kind*, in steps of 20 ms, while torque is on.
 When it trips the servo stops and holds, reads 255, and refuses goals until 98 is written 0. So a host that only polls
-keeps it fed: whoever drives this bus falls silent when its own lease is gone (`drivers.positioner`).
+keeps it fed: whoever drives this bus must fall silent when its own lease is gone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from bci.errors import DeviceError
 from drivers.base import Declaration
+from drivers.bus import EVERYONE, Instruction, Reply, replies_of
 from drivers.dialogue import Dialogue, Feedback, Pause, Request
 from drivers.driver import Codec, Driver, axis_entry, check_place
 from drivers.joint import Joint, check_range, clamp
 
 HEADER = b"\xff\xff\xfd\x00"
 PING, READ, WRITE, STATUS, SYNC_READ, SYNC_WRITE = 0x01, 0x02, 0x03, 0x55, 0x82, 0x83
-EVERYONE = 0xFE
 MAX_ID = 252
 MAX_PARAMETERS = 1000
 ALERT = 0x80
@@ -57,24 +56,6 @@ ACCELERATION_STEPS_S2 = 214.577 / 3600 * STEPS_PER_TURN  # one unit of profile a
 WATCHDOG_STEP_S = 0.02
 TRIPPED = 0xFF
 FEEDBACK_START, FEEDBACK_BYTES = 98, 38  # bus watchdog to present position, in one block
-
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """From the host to one servo, or to everyone."""
-
-    servo: int
-    code: int
-    parameters: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """From a servo: its error byte, and what was read."""
-
-    servo: int
-    error: int
-    parameters: bytes = b""
 
 
 def _crc_table() -> tuple[int, ...]:
@@ -180,9 +161,8 @@ def error_names(error: int, hardware_error: int) -> tuple[str, ...]:
 
 
 def read_replies(servos: Sequence[int], n_parameters: int, data: bytes) -> dict[int, Reply] | None:
-    """The replies of exactly these servos with exactly that many parameters; None while one is missing."""
-    replies = {r.servo: r for r in decode(data) if r.servo in servos and len(r.parameters) == n_parameters}
-    return replies if len(replies) == len(servos) else None
+    """The replies that a request waits for; None while one is missing."""
+    return replies_of(decode(data), servos, n_parameters)
 
 
 class Dynamixel:

@@ -3,24 +3,23 @@
 Registers after LeRobot's `motors/feetech/tables.py` and Feetech's SCServo examples (speed in steps/s, acceleration in
 100 steps/s²); bytes are checked against `feetech-servo-sdk`. The checksum is a sum of 8 bits: it sees every single
 flipped bit, but neither swapped bytes nor two flips that cancel. What is read is therefore judged for plausibility
-before it is believed (`drivers.positioner`).
+before it is believed, by whoever drives this bus; and a goal may never run further ahead than a lease allows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
 
 from bci.errors import DeviceError
 from drivers.base import Declaration
+from drivers.bus import EVERYONE, Instruction, Reply, replies_of
 from drivers.dialogue import Dialogue, Feedback, Request
 from drivers.driver import Codec, Driver, axis_entry, check_place
 from drivers.joint import Joint, check_range
 
 PING, READ, WRITE, SYNC_READ, SYNC_WRITE = 0x01, 0x02, 0x03, 0x82, 0x83
-EVERYONE = 0xFE
 MAX_ID = 0xFD
 MAX_PARAMETERS = 250
 NAMES_OF_ERRORS = ("voltage", "position sensor", "temperature", "current", "angle", "overload")
@@ -54,24 +53,6 @@ TABLES = {"sts": STS, "scs": SCS}
 FEEDBACK = ("position", "velocity", "load", "voltage", "temperature", "status")
 FEEDBACK_START, FEEDBACK_BYTES = 56, 10
 POSITION_MODE = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """From the host to one servo, or to everyone."""
-
-    servo: int
-    code: int
-    parameters: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """From a servo: its error bits, and what was read."""
-
-    servo: int
-    error: int
-    parameters: bytes = b""
 
 
 def encode(packet: Instruction | Reply) -> bytes:
@@ -145,9 +126,8 @@ def error_names(error: int) -> tuple[str, ...]:
 
 
 def read_replies(servos: Sequence[int], n_parameters: int, data: bytes) -> dict[int, Reply] | None:
-    """The replies of exactly these servos with exactly that many parameters; None while one is missing."""
-    replies = {r.servo: r for r in decode(data) if r.servo in servos and len(r.parameters) == n_parameters}
-    return replies if len(replies) == len(servos) else None
+    """The replies that a request waits for; None while one is missing."""
+    return replies_of(decode(data), servos, n_parameters)
 
 
 class Feetech:

@@ -8,6 +8,7 @@ again after a fault. Here nothing is ever sent again.
 
 from __future__ import annotations
 
+import binascii
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,25 +50,9 @@ class Point:
     current_ma: float
 
 
-def _crc_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte << 8
-        for _ in range(8):
-            crc = crc << 1 ^ (0x1021 if crc & 0x8000 else 0)
-        table.append(crc & 0xFFFF)
-    return tuple(table)
-
-
-_CRC = _crc_table()
-
-
 def crc16(data: bytes) -> int:
     """CRC-16/XMODEM: polynomial 1021, start 0; of `123456789` it is 31C3."""
-    crc = 0
-    for byte in data:
-        crc = (crc << 8 & 0xFFFF) ^ _CRC[crc >> 8 ^ byte]
-    return crc
+    return binascii.crc_hqx(data, 0)
 
 
 def stuff(data: bytes) -> bytes:

@@ -1,9 +1,8 @@
-"""From an axis in its own units to the numbers of a servo, and from wanted velocities to goals it may be given."""
+"""From an axis in its own units to the numbers of a servo."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bci.errors import DeviceError
@@ -61,43 +60,6 @@ class Joint:
     def to_velocity(self, raw: float) -> float:
         """From the device's numbers per second to units per second."""
         return raw * (self.axis.upper - self.axis.lower) / (self.raw_upper - self.raw_lower)
-
-
-class Goals:
-    """Integrates velocities to positions that stay within reach.
-
-    A goal never runs further ahead of the reported position than the axis may move in one lease: when the host falls
-    silent, a device without a watchdog comes to rest there.
-
-    Parameters
-    ----------
-    axes : sequence of Axis
-        Bounds and speeds.
-    lookahead_s : float
-        The lease.
-    """
-
-    def __init__(self, axes: Sequence[Axis], lookahead_s: float) -> None:
-        self.axes = tuple(axes)
-        self.lookahead_s = lookahead_s
-        self.positions: list[float] = []
-
-    def hold(self, positions: Sequence[float]) -> None:
-        """The goal is where the device is."""
-        self.positions = [
-            clamp(position, axis.lower, axis.upper) for position, axis in zip(positions, self.axes, strict=True)
-        ]
-
-    def advance(self, velocities: Sequence[float], present: Sequence[float], dt_s: float) -> list[float]:
-        """Move each goal by one period, inside the bounds and the look-ahead; what is not finite moves nothing."""
-        for i, axis in enumerate(self.axes):
-            if not (math.isfinite(velocities[i]) and math.isfinite(present[i])):
-                continue
-            reach = axis.max_speed * self.lookahead_s
-            goal = self.positions[i] + velocities[i] * dt_s
-            goal = clamp(goal, present[i] - reach, present[i] + reach)
-            self.positions[i] = clamp(goal, axis.lower, axis.upper)
-        return self.positions
 
 
 def clamp(value: float, lower: float, upper: float) -> float:

@@ -156,13 +156,11 @@ class Robotiq:
 
     def stop(self, positions: Sequence[float]) -> bytes:
         """Stop where it is, and keep the grip."""
-        return modbus.write(
-            self.joint.address, OUTPUTS, encode(Command(True, False, self.joint.to_raw(positions[0])))
-        ).wire
+        return modbus.write(self.joint.address, OUTPUTS, encode(Command(True, False))[:1]).wire
 
     def disarm(self, positions: Sequence[float]) -> bytes:
         """The same: whatever is held stays held."""
-        return modbus.write(self.joint.address, OUTPUTS, encode(Command(True, False))[:1]).wire
+        return self.stop(positions)
 
     def _feedback(self, report: Report) -> Feedback:
         faults = [f"gripper: {FAULTS.get(report.fault, f'fault {report.fault}')}"] if report.fault else []

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from drivers.base import Axis
+from drivers.bus import EVERYONE, Instruction, Reply
 from drivers.driver import build
 from drivers.dynamixel import (
     ACCELERATION_STEPS_S2,
     ALERT,
     DRIVER,
-    EVERYONE,
     PING,
     POSITION_MODE,
     READ,
@@ -21,8 +21,6 @@ from drivers.dynamixel import (
     TABLE,
     TRIPPED,
     WRITE,
-    Instruction,
-    Reply,
     decode_instructions,
     encode,
     pack,

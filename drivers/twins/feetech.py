@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from drivers.base import Axis
+from drivers.bus import EVERYONE, Instruction, Reply
 from drivers.driver import build
 from drivers.feetech import (
     DRIVER,
-    EVERYONE,
     PING,
     READ,
     SYNC_READ,
     SYNC_WRITE,
     TABLES,
     WRITE,
-    Instruction,
-    Reply,
     Series,
     decode_instructions,
     encode,

@@ -1,18 +1,12 @@
 """A software twin of a four-axis node device: arm (x, y, z) and hand, with dynamics, on a pseudo-terminal.
 
-`NodeDevice` is the device: fed with bytes and time, it answers bytes and moves. `main` gives it a pseudo-terminal,
-real time, and a trace of its true positions, which is what the safety tests measure.
+`NodeDevice` is the device: fed with bytes and time, it answers bytes and moves. `drivers.twins.terminal` gives it a
+pseudo-terminal, real time, and a trace of its true positions.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import secrets
-import select
-import signal
-import time
-from pathlib import Path
 
 from drivers.base import Axis
 from drivers.node import (
@@ -46,6 +40,7 @@ from drivers.node import (
     pack_velocity,
     unpack_velocity,
 )
+from drivers.twins.terminal import run
 
 AXES = (
     Axis("x", "m", 0.0, 0.4, 0.4, 12.0),
@@ -57,10 +52,6 @@ START = (0.2, 0.2, 0.2, 0.0)
 FIRMWARE = 1
 HOLD_TO_DISARMED_MS = 1000
 OUT_OF_RANGE, LEASE_OUT, LATE, CONFIG_DIFFERS = 1 << 0, 1 << 1, 1 << 2, 1 << 8
-STEP_S = 0.002
-FLUSH_S = 0.04
-LINGER_S = 0.3
-LONGEST_LINGER_S = 3.0
 
 
 class NodeDevice:
@@ -205,61 +196,5 @@ class NodeDevice:
         return encode(message, self._seq, self.session)
 
 
-def serve(device: NodeDevice, master: int, trace: Path | None, stop: list[int]) -> None:
-    """Run the device in real time on the master side of a pseudo-terminal, until `stop` holds something.
-
-    Like a device with a plug of its own it outlives its host: it goes on until nothing has been heard for 0.3 s, at
-    most for 3 s, so that a guardian that is ended at the same moment can still disarm it.
-    """
-    start_s = time.monotonic()
-    last_s = flushed_s = heard_s = asked_s = start_s
-    file = None if trace is None else trace.open("w", encoding="ascii")
-    try:
-        if file is not None:
-            file.write("stamp_s," + ",".join(axis.name for axis in device.axes) + "\n")
-        while not stop or (last_s - heard_s < LINGER_S and last_s - asked_s < LONGEST_LINGER_S):
-            asked_s = asked_s if stop else last_s
-            if select.select([master], [], [], STEP_S)[0]:
-                heard_s = last_s
-                answer = device.feed(os.read(master, 4096), _milliseconds(time.monotonic() - start_s))
-                if answer:
-                    os.write(master, answer)
-            now_s = time.monotonic()
-            while now_s - last_s >= STEP_S:
-                last_s += STEP_S
-                device.step(_milliseconds(last_s - start_s), STEP_S)
-                if file is not None and (device.is_moving or round((last_s - start_s) / STEP_S) % 5 == 0):
-                    file.write(f"{last_s:.4f}," + ",".join(f"{value:.6f}" for value in device.positions) + "\n")
-            if file is not None and now_s - flushed_s > FLUSH_S:
-                file.flush()
-                flushed_s = now_s
-    finally:
-        if file is not None:
-            file.close()
-
-
-def _milliseconds(elapsed_s: float) -> int:
-    return int(elapsed_s * 1e3) + 1
-
-
-def main() -> None:
-    """Open a pseudo-terminal, say where it is, and serve it until SIGTERM or SIGINT."""
-    import tty
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ready", type=Path, required=True, help="file that will hold the path of the terminal")
-    parser.add_argument("--trace", type=Path, help="CSV of the true positions")
-    arguments = parser.parse_args()
-    stop: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda signum, frame: stop.append(signum))
-    master, slave = os.openpty()  # the slave stays open here: the device outlives its clients
-    tty.setraw(slave)
-    part = arguments.ready.with_suffix(".part")
-    part.write_text(os.ttyname(slave), encoding="utf-8")
-    part.replace(arguments.ready)
-    serve(NodeDevice(), master, arguments.trace, stop)
-
-
 if __name__ == "__main__":
-    main()
+    run(lambda section: NodeDevice(), __doc__ or "")
