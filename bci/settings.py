@@ -19,7 +19,9 @@ class Section(BaseModel):
 class Discrete(Section):
     """Discrete intents beside the velocity: click (or grasp), hold and rest, by a hidden Markov model."""
 
-    click_probability: Fraction = Field(0.9, description="a click counts from this probability on")
+    click_probability: Fraction | None = Field(
+        None, description="a click counts from this probability on; absent: the least with one false click a minute"
+    )
     dwell_ms: PositiveFloat = Field(120.0, description="which must last so long")
     refractory_ms: float = Field(500.0, ge=0, description="and no other click counts for so long after it")
     idle_s: PositiveFloat = Field(2.0, description="how long rest lasts, on average")

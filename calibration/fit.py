@@ -61,7 +61,7 @@ def fit_model(
     """
     settings = profile.decoder
     used = weights > 0
-    features, v_int, weights = _without_hidden(features[used]), v_int[used], weights[used]
+    features, v_int, weights = without_hidden(features[used]), v_int[used], weights[used]
     k = len(settings.outputs)
     if len(features) < LEAST_BINS_PER_STATE * (k + 1):
         raise ModelError(
@@ -99,7 +99,7 @@ def fit_model(
     return _with_gate(model, features, settings, None if position is None else position[used])
 
 
-def _without_hidden(features: Array) -> Array:
+def without_hidden(features: Array) -> Array:
     """Put its mean in place of each hidden value, 0 for a feature that was always hidden."""
     is_known = np.isfinite(features)
     if is_known.all():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +14,13 @@ from bci.decoding.model import STATES, StateModel
 from bci.errors import ModelError
 from bci.settings import Discrete
 from bci.types import Array
+from calibration.fit import without_hidden
 
 LEAST_BINS = 40  # of each state
 N_BLOCKS = 5
 TRUSTS = (1.0, 0.5, 0.25, 0.12, 0.06, 0.03)
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+MOST_FALSE_PER_MIN = 1.0
 GRACE_S = 1.0  # after a cued click in which another detection is not counted as false
 
 
@@ -51,7 +56,7 @@ def fit_states(features: Array, states: Array, settings: Discrete, bin_s: float)
     Parameters
     ----------
     features : Array
-        Shape (n_bins, n), consecutive bins.
+        Shape (n_bins, n), consecutive bins; NaN where hidden.
     states : Array
         Shape (n_bins,) of str; empty where nothing is known.
     settings : Discrete
@@ -62,7 +67,8 @@ def fit_states(features: Array, states: Array, settings: Discrete, bin_s: float)
     Returns
     -------
     model : StateModel
-        Fitted on everything; its trust is the one with the best likelihood of blocks held out.
+        Fitted on everything; its trust is the one with the best likelihood of blocks held out, its threshold for
+        clicks the lowest with at most one false click a minute there.
     score : DiscreteScore
         On those blocks.
 
@@ -71,7 +77,7 @@ def fit_states(features: Array, states: Array, settings: Discrete, bin_s: float)
     ModelError
         When a state has too few bins, or there is only one.
     """
-    known = np.isin(states, STATES) & np.isfinite(features).all(axis=1)
+    known = np.isin(states, STATES)
     names = tuple(name for name in STATES if np.any(states[known] == name))
     few = [name for name in names if np.sum(states[known] == name) < LEAST_BINS]
     if len(names) < 2 or few:
@@ -94,12 +100,27 @@ def fit_states(features: Array, states: Array, settings: Discrete, bin_s: float)
             for s, name in enumerate(names):
                 is_it = known[start:stop] & (states[start:stop] == name)
                 likelihood[i] += np.log(np.maximum(probability[is_it, s], 1e-12)).sum()
+    if not fitted:
+        raise ModelError(
+            "Each discrete state is shown in one stretch of the recording only: nothing can be held out to judge it.",
+            "Record each state several times.",
+        )
     model = _trusted(_fit(features[known], states[known], names), TRUSTS[int(np.argmax(likelihood))])
-    runs = [
-        (states[start:stop], *_replay(_trusted(part, model.trust), settings, bin_s, features[start:stop])[1:])
-        for start, stop, part in fitted
-    ]
-    return model, _score(runs, bin_s)
+    threshold, score = settings.click_probability, None
+    for candidate in THRESHOLDS if threshold is None else (threshold,):
+        told = dataclasses.replace(model, click_probability=candidate)
+        score = _score([(states[start:stop], *_judged(told, part, settings, bin_s, features[start:stop]))
+                        for start, stop, part in fitted], bin_s)  # fmt: skip
+        if not score.false_per_min > MOST_FALSE_PER_MIN:
+            break
+    assert score is not None
+    return told, score
+
+
+def _judged(told: StateModel, part: StateModel, settings: Discrete, bin_s: float, features: Array) -> Any:
+    """Clicks and gate of a block, by the model of the other blocks with the trust and threshold of all."""
+    model = dataclasses.replace(part, trust=told.trust, click_probability=told.click_probability)
+    return _replay(model, settings, bin_s, features)[1:]
 
 
 def judge_states(model: StateModel, features: Array, states: Array, settings: Discrete, bin_s: float) -> DiscreteScore:
@@ -110,6 +131,7 @@ def judge_states(model: StateModel, features: Array, states: Array, settings: Di
 def _fit(features: Array, states: Array, names: tuple[str, ...]) -> StateModel:
     from sklearn.covariance import ledoit_wolf
 
+    features = without_hidden(features)
     means = np.array([features[states == name].mean(axis=0) for name in names])
     residual = features - means[[names.index(state) for state in states]]
     deviation = np.sqrt(np.mean(residual**2, axis=0))
@@ -121,7 +143,7 @@ def _fit(features: Array, states: Array, names: tuple[str, ...]) -> StateModel:
 
 
 def _trusted(model: StateModel, trust: float) -> StateModel:
-    return StateModel(model.states, model.means, model.covariance, trust)
+    return dataclasses.replace(model, trust=trust)
 
 
 def _replay(model: StateModel, settings: Discrete, bin_s: float, features: Array) -> tuple[Array, Array, Array]:
@@ -129,7 +151,12 @@ def _replay(model: StateModel, settings: Discrete, bin_s: float, features: Array
     decoder = DiscreteDecoder(model, settings, bin_s)
     probability = np.empty((len(features), len(model.states)))
     clicks, gate = np.zeros(len(features), dtype=int), np.zeros(len(features))
+    is_used = np.ones(features.shape[1], dtype=bool)
     for i, row in enumerate(np.ascontiguousarray(features)):
+        is_finite = np.isfinite(row)
+        if not np.array_equal(is_finite, is_used):
+            is_used = is_finite
+            decoder.use_features(is_used)
         decoder.step(row)
         probability[i], clicks[i], gate[i] = decoder.probability, decoder.n_clicks, decoder.gate
     return probability, clicks, gate

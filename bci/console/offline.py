@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -34,6 +36,8 @@ def fit_recording(file: Path, profile_name: str, model_path: Path, stream: str) 
     table.add_row("learned from", f"{used_s:.0f} s with known intention, of {len(frames.features) * model.bin_s:.0f} s")
     table.add_row("decodes", ", ".join(model.outputs))
     table.add_row("full effort", f"{model.provenance['full_effort_speed']:.3g} of the recording's units per second")
+    if model.discrete is not None:
+        table.add_row("discrete intents", _describe(model.provenance["discrete"]))
     table.add_row("model", str(model_path))
     console.print(table)
 
@@ -66,9 +70,26 @@ def evaluate_recording(
     for score in evaluation.scores:
         table.add_row(score.axis, f"{score.cc:.3f}", f"{score.r2:.3f}", f"{score.mse:.4g}")
     console.print(table)
+    if evaluation.discrete is not None:
+        console.print(f"discrete intents: {_describe(dataclasses.asdict(evaluation.discrete))}")
     if evaluation.position_mse is not None:
         console.print(f"position MSE {evaluation.position_mse:.2f} squared units")
     if json is not None:
         write_json(json, {"file": file.name, "test": None if test is None else test.name,
                           "train_fraction": train_fraction, **offline.as_json(evaluation)})  # fmt: skip
         console.print(f"written to {json}")
+
+
+def _describe(score: dict[str, Any]) -> str:
+    """How well discrete intents are told apart; what was not cued is left out."""
+    parts = []
+    if score["n_clicks"]:
+        parts.append(f"{score['n_detected']} of {score['n_clicks']} clicks")
+        if score["n_detected"]:
+            parts.append(f"after {score['latency_s']:.2f} s")
+        parts.append(f"{score['false_per_min']:.1f} false a minute")
+    if "open_at_rest" in score and score["open_at_rest"] == score["open_at_rest"]:
+        parts.append(f"gate open {100 * score['open_at_rest']:.0f} % of rest")
+    if "open_when_active" in score and score["open_when_active"] == score["open_when_active"]:
+        parts.append(f"{100 * score['open_when_active']:.0f} % of activity")
+    return ", ".join(parts) + " (blocks held out)"

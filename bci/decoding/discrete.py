@@ -110,6 +110,7 @@ class DiscreteDecoder:
         self._reach: Array = CLIP * np.sqrt(variance + np.var(model.means, axis=0))
         self._weights, self._away, self._score = np.zeros((n_states, n)), np.zeros((n_states, n)), np.zeros(n_states)
         self._click, self._hold, self._idle = (_place(model.states, name) for name in ("click", "hold", "idle"))
+        self._high = settings.click_probability or model.click_probability
         self._dwell_bins = max(1, round(settings.dwell_ms / 1e3 / bin_s))
         self._refractory_bins = round(settings.refractory_ms / 1e3 / bin_s)
         self._open_bins = max(1, round(settings.gate_open_ms / 1e3 / bin_s))
@@ -167,7 +168,7 @@ class DiscreteDecoder:
         settings = self.settings
         if self._n_refractory:
             self._n_refractory -= 1
-        if not is_seen or self.click < settings.click_probability:
+        if not is_seen or self.click < self._high:
             self._n_high = 0
         else:
             self._n_high += 1

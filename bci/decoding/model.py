@@ -47,12 +47,15 @@ class StateModel:
         Shape (n, n), or (n,) where it is diagonal.
     trust : float
         Power of a bin's likelihood, 0 to 1: neighbouring bins err together, and say less than they seem to.
+    click_probability : float
+        From which on a click counts, where the profile does not say.
     """
 
     states: tuple[str, ...]
     means: Array
     covariance: Array
     trust: float = 1.0
+    click_probability: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,11 @@ def save_model(path: Path, model: Model) -> None:
     }
     arrays = {name: np.ascontiguousarray(getattr(model, name)) for name in ARRAYS}
     if model.discrete is not None:
-        meta["discrete"] = {"states": model.discrete.states, "trust": model.discrete.trust}
+        meta["discrete"] = {
+            "states": model.discrete.states,
+            "trust": model.discrete.trust,
+            "click_probability": model.discrete.click_probability,
+        }
         arrays |= {name: np.ascontiguousarray(getattr(model.discrete, name)) for name in STATE_ARRAYS}
     if model.spatial is not None:
         arrays["spatial"] = np.ascontiguousarray(model.spatial)
@@ -181,8 +188,13 @@ def load_model(path: Path) -> Model:
     try:
         discrete = meta.get("discrete")
         if discrete is not None:
-            states, trust = tuple(map(str, discrete["states"])), float(discrete["trust"])
-            discrete = StateModel(states, arrays["means"], arrays["covariance"], trust)
+            discrete = StateModel(
+                states=tuple(map(str, discrete["states"])),
+                means=arrays["means"],
+                covariance=arrays["covariance"],
+                trust=float(discrete["trust"]),
+                click_probability=float(discrete["click_probability"]),
+            )
         model = Model(
             outputs=tuple(meta["outputs"]),
             feature_labels=tuple(meta["feature_labels"]),
@@ -222,8 +234,8 @@ def _defect(model: Model) -> str:
     states = model.discrete.states
     if len(states) < LEAST_STATES or len(set(states)) < len(states) or not set(states) <= set(STATES):
         return f"its discrete states are {', '.join(states) or 'none'}"
-    if not 0.0 < model.discrete.trust <= 1.0:
-        return "trust must be above 0 and at most 1"
+    if not (0.0 < model.discrete.trust <= 1.0 and 0.0 < model.discrete.click_probability <= 1.0):
+        return "trust and click_probability must be above 0 and at most 1"
     return _shape_defect("means", model.discrete.means, (len(states), n)) or _matrix_defect(
         "covariance", model.discrete.covariance, n
     )
