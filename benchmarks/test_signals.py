@@ -1,7 +1,8 @@
 """Signals, one second at a time, beside SciPy's filter on the same samples: `python -m pytest benchmarks`.
 
 `extra_info` holds how many times faster than the signal each is: best of all rounds, because other work on the machine
-only ever makes a round slower. `python benchmarks/test_signals.py` prints them as a table.
+only ever makes a round slower. `python benchmarks/test_signals.py` prints them as a table, by the time that one core
+worked on them.
 """
 
 import sys
@@ -99,9 +100,9 @@ def best_s(work, rounds=15):
     work()
     times = []
     for _ in range(rounds):
-        begin = time.perf_counter()
+        begin = time.thread_time()
         work()
-        times.append(time.perf_counter() - begin)
+        times.append(time.thread_time() - begin)
     return min(times)
 
 

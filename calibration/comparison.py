@@ -37,8 +37,14 @@ def our_decoder(Y: Array, X: Array, Y_test: Array, start: Array) -> Array:
     return decoded
 
 
+def our_linear_decoder(Y: Array, X: Array, Y_test: Array, start: Array) -> Array:
+    """`KalmanDecoder` without its curve."""
+    decoded: Array = KalmanDecoder(n_hinges=0).fit(Y, X).predict(Y_test)
+    return decoded
+
+
 def _ridge() -> KalmanDecoder:
-    return KalmanDecoder(n_lags=N_LAGS, fading_bins=(), dynamics=0.0)
+    return KalmanDecoder(n_lags=N_LAGS, fading_bins=(), dynamics=0.0, n_hinges=0)
 
 
 def ridge_with_lags(Y: Array, X: Array, Y_test: Array, start: Array) -> Array:
@@ -91,6 +97,7 @@ def lagged(Y: Array, n_lags: int) -> Array:
 CONTINUOUS: dict[str, Callable[[Array, Array, Array, Array], Array]] = {
     "plain Kalman": plain_kalman,
     "ours": our_decoder,
+    "ours, linear": our_linear_decoder,
     "ridge, 10 lags": ridge_with_lags,
     "Wiener cascade": wiener_cascade,
     "best of scikit-learn": best_of_sklearn,

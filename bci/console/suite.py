@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 from scipy.io import loadmat
 
+from bci.console.suite_tables import print_continuous, print_days, print_discrete
+from bci.decoding import KalmanDecoder
 from bci.errors import RecordingError
 from bci.plan import write_json
 from bci.recording.reader import read_recording
@@ -29,6 +32,8 @@ from calibration.comparison import (
 )
 
 TRAIN_FRACTION = 0.8
+REFERENCE_DAY = "08-17-12"
+RECALIBRATION_S = 60.0
 EMG_BANKS = (((20.0, 115.0),),)
 GESTURE_S = 1.3
 EEGMMIDB_RUNS = {"fists / feet": (6, 10, 14), "left / right": (4, 8, 12)}
@@ -69,7 +74,7 @@ def evaluate_suite(data: Path | None, json: Path | None) -> None:
         When there are no recordings.
     """
     root = data or Path(os.environ.get("BCI_TEST_DATA", "../shared/data"))
-    continuous, discrete = list(_continuous(root)), list(_discrete(root))
+    continuous, discrete, others = list(_continuous(root)), list(_discrete(root)), _other_days(root)
     if not continuous and not discrete:
         raise RecordingError(
             f"There is no public recording in {root}.", "Give the folder that holds them with --data or BCI_TEST_DATA."
@@ -77,24 +82,31 @@ def evaluate_suite(data: Path | None, json: Path | None) -> None:
     console = Console()
     rows: list[dict[str, Any]] = []
     accuracies: list[dict[str, Any]] = []
+    days: list[dict[str, Any]] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scikit-learn about convergence; the selection sees the outcome
-        bar = progress.add_task("", total=len(continuous) * len(CONTINUOUS) + len(discrete))
+        bar = progress.add_task("", total=len(continuous) * len(CONTINUOUS) + len(others) + len(discrete))
         for load in continuous:
             split = load()
             for method, decode in CONTINUOUS.items():
                 progress.update(bar, description=f"{split.name}: {method}")
                 rows.append(_score(split, method, decode))
                 progress.advance(bar)
+        for path, follow in others:
+            progress.update(bar, description=f"{path.stem}: recalibrated")
+            days.append({"set": path.stem, **follow(path)})
+            progress.advance(bar)
         for name, classify in discrete:
             progress.update(bar, description=name)
             accuracies.append({"set": name, **classify()})
             progress.advance(bar)
-    _print_continuous(console, rows)
-    _print_discrete(console, accuracies)
+    print_continuous(console, rows, list(CONTINUOUS))
+    print_days(console, days)
+    print_discrete(console, accuracies)
     if json is not None:
-        write_json(json, {"train_fraction": TRAIN_FRACTION, "continuous": rows, "discrete": accuracies})
+        tables = {"train_fraction": TRAIN_FRACTION, "continuous": rows, "days": days, "discrete": accuracies}
+        write_json(json, tables)
         console.print(f"written to {json}")
 
 
@@ -110,44 +122,6 @@ def _score(split: Split, method: str, decode: Callable[[Array, Array, Array, Arr
         "cc": {score.axis: score.cc for score in scores},
         "r2": {score.axis: score.r2 for score in scores},
     }
-
-
-def _print_continuous(console: Console, rows: list[dict[str, Any]]) -> None:
-    for group in dict.fromkeys(row["group"] for row in rows):
-        inside = [row for row in rows if row["group"] == group]
-        sets = list(dict.fromkeys(row["set"] for row in inside))
-        axes = list(inside[0]["r2"])
-        title = f"{group}, median of {len(sets)} days" if len(sets) > 1 else group
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-        table.add_column("R² (CC)")
-        for axis in (*axes, "mean"):
-            table.add_column(axis, justify="right")
-        for method in CONTINUOUS:
-            own = [row for row in inside if row["method"] == method]
-            r2 = np.array([[row["r2"][axis] for axis in axes] for row in own])
-            cc = np.array([[row["cc"][axis] for axis in axes] for row in own])
-            pairs = zip(np.median(r2, axis=0), np.nanmedian(cc, axis=0), strict=True)
-            cells = [f"{_short(a)} ({_short(b)})" for a, b in pairs]
-            mean = _short(float(np.median(r2.mean(axis=1))))
-            table.add_row(method, *cells, mean, style="bold" if method == "ours" else "")
-        console.print(table)
-        console.print()
-
-
-def _short(value: float) -> str:
-    """Three decimals without the zero before them, so that a table fits in 80 columns."""
-    return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.3g}"
-
-
-def _print_discrete(console: Console, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    table = Table(title="accuracy on held-out epochs", title_justify="left", box=None, pad_edge=False)
-    for heading in ("set", "ours", "log power, LDA", "classes", "epochs"):
-        table.add_column(heading, justify="left" if heading == "set" else "right")
-    for row in rows:
-        table.add_row(row["set"], f"{row['ours']:.3f}", f"{row['baseline']:.3f}", str(row["n_classes"]), str(row["n"]))
-    console.print(table)
 
 
 def _continuous(root: Path) -> Iterator[Callable[[], Split]]:
@@ -168,6 +142,32 @@ def _continuous(root: Path) -> Iterator[Callable[[], Split]]:
         yield lambda: _across(name, read_recording(nick[0]), read_recording(nick[1]))
     for path in sorted((root / "limblab_spike_wf_2012").glob("Spike_*_WF_00[0-9].mat")):
         yield lambda path=path: _within("limblab_spike", path.stem, read_recording(path))  # type: ignore[misc]
+
+
+def _other_days(root: Path) -> list[tuple[Path, Callable[[Path], dict[str, Any]]]]:
+    """Days of the same animal, to be followed from one of them that all the others are decoded from."""
+    days = sorted((root / "limblab_spike_wf_2012").glob("Spike_*_WF_00[0-9].mat"))
+    first = next((path for path in days if REFERENCE_DAY in path.stem), None)
+    if first is None:
+        return []
+    frozen = cache(lambda: KalmanDecoder().fit(*_arrays(read_recording(first))[:2]))
+    return [(path, lambda path: _follow(frozen(), read_recording(path))) for path in days if path != first]
+
+
+def _follow(frozen: KalmanDecoder, day: Recording) -> dict[str, Any]:
+    """The decoder of another day as it is and recalibrated on the first minute, and one fitted on that alone."""
+    Y, X, axes = _arrays(day)
+    n = round(RECALIBRATION_S * day.signal.rate_hz)
+    decoders = {
+        "frozen": frozen,
+        "recalibrated": deepcopy(frozen).recalibrate(Y[:n], X[:n]),
+        "minute alone": KalmanDecoder().fit(Y[:n], X[:n]),
+    }
+    scores = {name: score_axes(axes, X[n:], decoder.predict(Y[n:])) for name, decoder in decoders.items()}
+    return {
+        "r2": {name: {score.axis: score.r2 for score in own} for name, own in scores.items()},
+        "cc": {name: {score.axis: score.cc for score in own} for name, own in scores.items()},
+    }
 
 
 def _within(group: str, name: str, recording: Recording) -> Split:

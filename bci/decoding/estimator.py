@@ -10,10 +10,13 @@ from numba import njit
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from bci.decoding.joint import DYNAMICS, RIDGES, Moments, choose, gains, information, update
+from bci.decoding.curve import correct, fit_curve, straight
+from bci.decoding.joint import DYNAMICS, RIDGES, Moments, choose, decode_held_out, gains, information, update
 from bci.errors import ModelError
 from bci.signals.memory import fading_rates, remember, remember_all
 from bci.types import Array
+
+LEAST_BINS_FOR_A_CURVE = 100  # fewer do not tell a curve from chance
 
 
 @njit(cache=True, nogil=True)
@@ -33,20 +36,20 @@ def _step(
         remember(z, rates, memory)
         return False
     remember(z, rates, memory)
-    for i in range(len(x)):
-        l[i] = offset[i]
-        k = 0
-        for t in range(memory.shape[0]):
-            for c in range(len(y)):
-                l[i] += L[i, k] * memory[t, c]
-                k += 1
+    l[:] = offset
+    j = 0
+    for t in range(memory.shape[0]):
+        for c in range(len(y)):
+            for i in range(len(x)):
+                l[i] += L[j, i] * memory[t, c]
+            j += 1
     update(A, P, D, l, x, work)
     return True
 
 
 @dataclass(frozen=True)
 class _State:
-    """What is carried from bin to bin: remembered features (taps, n), estimate (d,), and scratch."""
+    """What is carried from bin to bin: remembered features (taps, n), estimate of the states (k,), and scratch."""
 
     memory: Array
     x: Array
@@ -59,9 +62,11 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
     """Decode continuous kinematics from binned features, causally.
 
     A Kalman filter whose observation is a short memory of the features: the last bins as they were and two exponential
-    averages. How far its dynamics are believed and how strongly it is regularised are found by cross-validation on
-    blocks of the training data. With ``n_lags=1, fading_bins=(), ridge=0, dynamics=1`` it is the plain Kalman filter
-    (Wu et al. 2006), with ``n_lags=10, fading_bins=(), dynamics=0`` ridge regression with ten lags.
+    averages, and whose states are the kinematics and their magnitudes; a curve then reads the kinematics from the
+    states, because movements are not Gaussian (`bci.decoding.curve`). How far its dynamics are believed and how
+    strongly each part is regularised are found by cross-validation on blocks of the training data. With ``n_hinges=0``
+    it is linear; then ``n_lags=1, fading_bins=(), ridge=0, dynamics=1`` is the plain Kalman filter (Wu et al. 2006),
+    and ``n_lags=10, fading_bins=(), dynamics=0`` ridge regression with ten lags.
 
     Parameters
     ----------
@@ -73,6 +78,8 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         Added to the variance of each remembered feature, in bins; None chooses by cross-validation.
     dynamics : float or None
         0 decodes each bin from its memory alone, 1 believes the fitted dynamics fully; None chooses among 0, .9 and 1.
+    n_hinges : int
+        Of the curve; 0 leaves the decoder linear.
     n_folds : int
         Blocks of the cross-validation.
     clip : float
@@ -107,6 +114,7 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         fading_bins: tuple[float, ...] = (5.0, 12.0),
         ridge: float | None = None,
         dynamics: float | None = None,
+        n_hinges: int = 400,
         n_folds: int = 5,
         clip: float = 20.0,
         half_life_bins: float | None = None,
@@ -115,6 +123,7 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         self.fading_bins = fading_bins
         self.ridge = ridge
         self.dynamics = dynamics
+        self.n_hinges = n_hinges
         self.n_folds = n_folds
         self.clip = clip
         self.half_life_bins = half_life_bins
@@ -126,29 +135,54 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         self._rates = fading_rates(self.fading_bins)
         F = self._remember(X)
         self._tap_scale = _standardise(F)[1]
-        self._x_mean, x_scale = _standardise(Y)
-        self._x_scale = np.where(x_scale > 0, x_scale, 1.0)
+        self._y_mean, y_scale = _standardise(Y)
+        self._y_scale = np.where(y_scale > 0, y_scale, 1.0)
+        self._magnitude = _standardise(np.abs((Y - self._y_mean) * self._y_scale))
         F *= self._tap_scale
-        Z = (Y - self._x_mean) * self._x_scale
+        Z = self._states(Y)
         ridges = RIDGES if self.ridge is None else (self.ridge,)
         trusts = DYNAMICS if self.dynamics is None else (self.dynamics,)
-        self.ridge_, self.dynamics_ = choose(Z, F, weights, self.n_folds, ridges, trusts)
+        d = Y.shape[1]
+        self.ridge_, self.dynamics_ = choose(Z, F, weights, self.n_folds, ridges, trusts, d)
         self._moments = Moments.of(Z, F, weights)
+        self._curve = straight(Z.shape[1], d)
+        if self.n_hinges > 0 and len(Z) >= LEAST_BINS_FOR_A_CURVE:
+            held_out = decode_held_out(Z, F, weights, self.n_folds, self.ridge_, self.dynamics_)
+            self._curve = fit_curve(held_out, Z[:, :d], weights, self.n_hinges, self.n_folds)
         self._used = np.ones(self.n_features_in_, dtype=bool)
         return self._solve()
 
     def partial_fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> Self:
         """Learn from more bins, consecutive among themselves; what was learned before stays as the prior.
 
-        The exact solution over everything seen, faded with `half_life_bins`. The first call is `fit`.
+        The exact solution over everything seen, faded with `half_life_bins`; the curve, which belongs to the movements
+        rather than to the electrodes, stays as `fit` found it. The first call is `fit`.
         """
         if not hasattr(self, "_moments"):
             return self.fit(X, y, sample_weight)
-        X, Y, weights = self._validate(X, y, sample_weight, reset=False)
         fade = 1.0 if self.half_life_bins is None else 0.5 ** (len(X) / self.half_life_bins)
-        new = Moments.of((Y - self._x_mean) * self._x_scale, self._remember(X) * self._tap_scale, weights)
+        return self._learn(X, y, sample_weight, fade)
+
+    def recalibrate(self, X: Array, y: Array, sample_weight: Array | None = None, prior: float = 2.0) -> Self:
+        """Follow a new day from a minute of it, X (n_bins, n) and y as in `fit`; what was learned before is the prior.
+
+        `prior` is how many times as much as the new bins it counts, at most as much as it was: the new day corrects
+        the means and what it shows clearly, and leaves the rest as it was.
+        """
+        check_is_fitted(self)
+        return self._learn(X, y, sample_weight, min(1.0, prior * len(X) / self._moments.n))
+
+    def _learn(self, X: Array, y: Array, sample_weight: Array | None, fade: float) -> Self:
+        X, Y, weights = self._validate(X, y, sample_weight, reset=False)
+        new = Moments.of(self._states(Y), self._remember(X) * self._tap_scale, weights)
         self._moments = self._moments.plus(new, own=fade)
         return self._solve()
+
+    def _states(self, Y: Array) -> Array:
+        """Kinematics in units of deviation and, for the curve, their magnitudes: (n_bins, d) or (n_bins, 2d)."""
+        Z = (Y - self._y_mean) * self._y_scale
+        mean, scale = self._magnitude
+        return np.column_stack([Z, (np.abs(Z) - mean) * scale]) if self.n_hinges > 0 else Z
 
     def predict(self, X: Array) -> Array:
         """Decode consecutive bins, (n_bins, n), from rest: shape (n_bins, d), or (n_bins,) if y was.
@@ -195,19 +229,28 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         return X, Y, _check_sample_weight(weights, X, dtype=np.float64)
 
     def _at_rest(self) -> _State:
-        d, n = len(self._x_mean), self.n_features_in_
+        k, n = len(self._origin), self.n_features_in_
         return _State(
-            np.zeros((self.n_lags + len(self._rates), n)), np.zeros(d), np.zeros(n), np.zeros(d), np.zeros((2, d))
+            memory=np.zeros((self.n_lags + len(self._rates), n)),
+            x=np.zeros(k),
+            z=np.zeros(n),
+            l=np.zeros(k),
+            work=np.zeros((2, k)),
         )
 
     def _advance(self, features: Array, state: _State) -> Array:
-        g = self._gains
+        g, curve = self._gains, self._curve
         if not _step(
             features, self._mean, self._scale, self.clip, self._rates, state.memory, self._L, self._offset,
             g.A, g.P, g.D, state.x, state.z, state.l, state.work,
         ):  # fmt: skip
             state.x[:] = self._A @ state.x
-        estimate: Array = state.x / self._x_scale + self._origin
+        estimate = np.empty(len(self._y_mean))
+        u, scratch = state.work
+        np.add(state.x, self._origin, out=u)
+        correct(u, curve.mean, curve.scale, curve.W, curve.c, curve.B, curve.b, scratch, estimate)
+        estimate /= self._y_scale
+        estimate += self._y_mean
         return estimate
 
     def _remember(self, X: Array) -> Array:
@@ -222,11 +265,11 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         D, L = next(information(moments, (self.ridge_,)))
         self._gains = gains(moments, D, L, self.dynamics_)
         self._A = moments.covariances()[1]
-        self._L = np.zeros((len(D), len(used)))
-        self._L[:, used] = L
+        self._L = np.zeros((len(used), len(D)))
+        self._L[used] = L.T
         self._offset = -L @ (moments.f / moments.n)
-        self._L *= self._tap_scale
-        self._origin = self._x_mean + moments.x / moments.n / self._x_scale
+        self._L *= self._tap_scale[:, None]
+        self._origin = moments.x / moments.n
         return self.reset()
 
 

@@ -71,6 +71,7 @@ class Moments:
         S = self.xx / n - np.outer(x, x)
         S = (S + S.T) / 2 + FLOOR * (np.trace(S) / len(S) + FLOOR) * np.eye(len(S))
         A = np.linalg.solve(S, (self.next_x / n - np.outer(x, x)).T).T
+        A /= max(1.0, float(np.abs(np.linalg.eigvals(A)).max()))  # sums without a block, or of days, may exceed it
         return S, A, self.fx / n - np.outer(f, x), self.ff / n - np.outer(f, f)
 
 
@@ -102,24 +103,33 @@ def information(moments: Moments, ridges: Sequence[float]) -> Iterator[tuple[Arr
         unexplained = S - fx.T @ H
         unexplained = (unexplained + unexplained.T) / 2 + FLOOR * S
         precision = np.linalg.inv(unexplained)
-        D = precision - np.linalg.inv(S)
-        yield (D + D.T) / 2, precision @ H.T
+        yield _without_negative(precision - np.linalg.inv(S)), precision @ H.T
 
 
 def gains(moments: Moments, D: Array, L: Array, dynamics: float) -> Gains:
     """The steady-state filter for one trust in the dynamics, ρ from 0 to 1."""
     S, A, _, _ = moments.covariances()
     A = dynamics * A
-    values, vectors = np.linalg.eigh(S - A @ S @ A.T)
-    W = (vectors * np.maximum(values, FLOOR * np.trace(S) / len(S))) @ vectors.T
+    W = _without_negative(S - A @ S @ A.T, FLOOR * np.trace(S) / len(S))
+    values, vectors = np.linalg.eigh(D)
+    root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T  # D = rootᵀ root
     P = S
     for _ in range(1000):
         predicted = A @ P @ A.T + W
-        after = np.linalg.solve(np.eye(len(S)) + predicted @ D, predicted)
-        if np.allclose(after, P, rtol=1e-10, atol=0.0):
+        seen = root @ predicted
+        after = predicted - seen.T @ np.linalg.solve(np.eye(len(S)) + seen @ root.T, seen)  # safe however large D is
+        after = (after + after.T) / 2
+        if np.allclose(after, P, rtol=1e-10, atol=1e-14 * np.abs(S).max()):
             break
         P = after
-    return Gains(A, np.ascontiguousarray((after + after.T) / 2), D, L)
+    return Gains(A, after, D, L)
+
+
+def _without_negative(M: Array, floor: float = 0.0) -> Array:
+    """Symmetric part of M, with eigenvalues of at least `floor`: rounding makes them negative."""
+    values, vectors = np.linalg.eigh((M + M.T) / 2)
+    symmetric: Array = (vectors * np.maximum(values, floor)) @ vectors.T
+    return symmetric
 
 
 @njit(cache=True, nogil=True)
@@ -150,31 +160,50 @@ def update_all(A: Array, P: Array, D: Array, l: Array, out: Array) -> None:
 
 
 def choose(
-    X: Array, F: Array, weights: Array, n_folds: int, ridges: Sequence[float], trusts: Sequence[float]
+    X: Array, F: Array, weights: Array, n_folds: int, ridges: Sequence[float], trusts: Sequence[float], d: int
 ) -> tuple[float, float]:
-    """Ridge and trust in the dynamics with the least squared error on blocks held out, states in units of deviation.
+    """Ridge and trust in the dynamics with the least squared error of the first d states, in units of deviation.
 
-    Blocks are consecutive: neighbouring bins are alike, and a shuffled split would test on what it has seen.
+    Errors are counted on blocks held out. Blocks are consecutive: neighbouring bins are alike, and a shuffled split
+    would test on what it has seen.
     """
     if len(ridges) == len(trusts) == 1 or len(X) < 2 * n_folds:
         return ridges[len(ridges) // 2], trusts[0]
+    errors = np.zeros((len(trusts), len(ridges)))
+    for block, rest in _held_out(X, F, weights, n_folds):
+        out = np.empty_like(X[block])
+        for i, (D, L) in enumerate(information(rest, ridges)):
+            for j, trust in enumerate(trusts):
+                _decode(rest, D, L, trust, F[block], out)
+                errors[j, i] += weights[block] @ np.sum((X[block, :d] - out[:, :d]) ** 2, axis=1)
+    j, i = divmod(int(np.argmin(errors)), len(ridges))
+    return ridges[i], trusts[j]
+
+
+def decode_held_out(X: Array, F: Array, weights: Array, n_folds: int, ridge: float, trust: float) -> Array:
+    """Decode each block of F by what is learned from the others: shape of X."""
+    decoded = np.tile(weights @ X / max(weights.sum(), FLOOR), (len(X), 1))
+    for block, rest in _held_out(X, F, weights, n_folds):
+        D, L = next(information(rest, (ridge,)))
+        _decode(rest, D, L, trust, F[block], decoded[block])
+    return decoded
+
+
+def _held_out(X: Array, F: Array, weights: Array, n_folds: int) -> Iterator[tuple[slice, Moments]]:
+    """Each block, and the sums over all the others."""
     edges = np.linspace(0, len(X), n_folds + 1).astype(int)
     blocks = [slice(start, stop) for start, stop in pairwise(edges)]
     parts = [Moments.of(X[b], F[b], weights[b]) for b in blocks]
     total = parts[0]
     for part in parts[1:]:
         total = total.plus(part)
-    errors = np.zeros((len(trusts), len(ridges)))
     for block, part in zip(blocks, parts, strict=True):
         rest = total.plus(part, others=-1.0)
-        if not rest.n > 0:
-            continue
-        x_mean, f_mean, out = rest.x / rest.n, rest.f / rest.n, np.empty_like(X[block])
-        for i, (D, L) in enumerate(information(rest, ridges)):
-            projected = np.ascontiguousarray((F[block] - f_mean) @ L.T)
-            for j, trust in enumerate(trusts):
-                g = gains(rest, D, L, trust)
-                update_all(g.A, g.P, g.D, projected, out)
-                errors[j, i] += weights[block] @ np.sum((X[block] - x_mean - out) ** 2, axis=1)
-    j, i = divmod(int(np.argmin(errors)), len(ridges))
-    return ridges[i], trusts[j]
+        if rest.n > 0:
+            yield block, rest
+
+
+def _decode(moments: Moments, D: Array, L: Array, trust: float, F: Array, out: Array) -> None:
+    g = gains(moments, D, L, trust)
+    update_all(g.A, g.P, g.D, np.ascontiguousarray((F - moments.f / moments.n) @ L.T), out)
+    out += moments.x / moments.n

@@ -21,6 +21,7 @@ from bci.types import Array, Chunk, Event, Frame
 RATE_CHANGES = 0.01  # share of bins in which a count changes, until the channel shows it
 NO_FADING: Array = np.empty(0)
 KEPT_EVENTS = 1000
+PIECE = 12_288  # numbers in a piece: what every step makes of it stays in the processor's own memory
 
 
 class CountBank:
@@ -120,6 +121,7 @@ class BinFeatures:
         self._zscore = None if features.zscore is None else AdaptiveZScore(features.zscore, n_features, self.bin_s)
         self._memory: Array = np.full((features.stack_bins, n_features), np.nan)
         self._repaired = Scratch(n)
+        self._most_rows = max(16, PIECE // n)
         self._last, self._n_bad = np.zeros(n), np.zeros(n)
         self._masked = np.zeros(n, dtype=np.bool_)
         self._is_believed = np.ones(n_features, dtype=np.bool_)
@@ -137,14 +139,14 @@ class BinFeatures:
 
     def absorb(self, samples: Array) -> None:
         """Take in samples (n_samples, n_channels) of the bin that is being filled."""
-        if not len(samples):
-            return
-        repaired = self._repaired.rows(len(samples))
-        repair(samples, self._last, self._n_bad, repaired)
-        if self._watch is not None:
-            self._watch.observe(repaired)
-        self._bank.absorb(repaired)
-        self._n_taken += len(samples)
+        for start in range(0, len(samples), self._most_rows):
+            piece = samples[start : start + self._most_rows]
+            repaired = self._repaired.rows(len(piece))
+            repair(piece, self._last, self._n_bad, repaired)
+            if self._watch is not None:
+                self._watch.observe(repaired)
+            self._bank.absorb(repaired)
+            self._n_taken += len(piece)
 
     def drop(self) -> None:
         """Forget what the bin that is being filled holds: its samples came for nothing but the filters."""

@@ -23,7 +23,7 @@ NOT_FINITE_S, SATURATED_S, LINE_S = 1.0, 1.0, 5.0
 SATURATED_SHARE = 0.05  # of the samples
 LINE_SHARE = 0.8  # of the channel's activity
 CHANCE = 60.0  # expected changes that failed to come; a neuron's rate varies, so e⁻⁶⁰ is less absurd than it looks
-UNUSUAL = 3.0  # times the usual activity is the most that a bin may add to what is usual
+UNUSUAL = 0.5  # of what is noisy is no longer usual
 PRIOR_S = 10.0  # what a stream says about changes at first weighs as much as so long a time
 MOST_CHANNELS = 256  # of which pairs are compared; their number grows with the square
 LEAST_AVERAGED = 8  # channels whose median is something in common rather than one of themselves
@@ -202,12 +202,10 @@ def judge(
             fault[c] = 0
             is_used[c] = True
             has_changed = True
-        if worst == 0 or not is_settled:  # what is usual is learned from good bins
+        is_usual = worst == 0 and now[0, c] <= UNUSUAL * limits[1] * common * least
+        if is_usual or not is_settled:  # a fault must not become usual before it is found
             seen[c] += 1
-            activity = sums[1, c] / n_samples
-            if is_settled:  # a fault must not become usual before it is found
-                activity = min(activity, UNUSUAL * least)
-            usual[0, c] += max(rates[1], 1.0 / seen[c]) * (activity - usual[0, c])
+            usual[0, c] += max(rates[1], 1.0 / seen[c]) * (sums[1, c] / n_samples - usual[0, c])
             share = max(rates[1], 1.0 / (seen[c] + limits[4]))
             usual[1, c] += share * (sums[0, c] / n_samples - usual[1, c])
     sums[:] = 0.0

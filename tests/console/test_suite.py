@@ -1,12 +1,14 @@
 """The table of all decoders on public recordings, and the promise that ours is at least as good as ridge regression."""
 
 import json
+from copy import deepcopy
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from bci.cli import app
+from bci.decoding import KalmanDecoder
 from bci.recording.reader import read_recording
 from calibration.comparison import CONTINUOUS, lagged
 
@@ -26,8 +28,8 @@ def test_the_suite_prints_and_writes_every_decoder_on_what_is_there(real_data, t
     assert result.exit_code == 0, result.output
     mean = means(tmp_path / "out.json")
     assert set(mean) == set(CONTINUOUS)
-    assert mean["ours"] >= 0.74
-    assert mean["ours"] >= mean["ridge, 10 lags"]
+    assert mean["ours"] >= 0.75
+    assert mean["ours"] >= max(mean.values())
     gestures = json.loads((tmp_path / "out.json").read_text())["discrete"]
     assert np.mean([row["ours"] for row in gestures]) >= 0.95
     assert max(map(len, result.output.splitlines())) <= 80
@@ -46,6 +48,24 @@ def test_ours_is_better_than_ridge_and_the_plain_filter_on_a_day_of_many(real_da
         decoded = CONTINUOUS[method](Y[:n], X[:n], Y[n:], X[n])
         r2[method] = np.mean(1 - np.mean((decoded - X[n:]) ** 2, axis=0) / np.var(X[n:], axis=0))
     assert r2["ours"] >= r2["ridge, 10 lags"] >= r2["plain Kalman"]
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_a_minute_of_a_new_day_never_makes_the_decoder_worse(real_data):
+    """An ordinary day, one whose signal collapses and one whose cursor stands still after six minutes."""
+
+    def day(name):
+        recording = read_recording(next(real_data("limblab_spike_wf_2012").glob(f"Spike_{name}-12_WF_00?.mat")))
+        return recording.signal.samples, recording.kinematics.values
+
+    frozen = KalmanDecoder().fit(*day("08-17"))
+    for name in ("07-20", "08-21", "09-12"):
+        Y, X = day(name)
+        minute, rest = slice(0, 1200), slice(1200, None)
+        before = frozen.score(Y[rest], X[rest])
+        followed = deepcopy(frozen).recalibrate(Y[minute], X[minute]).score(Y[rest], X[rest])
+        assert followed > before, name
 
 
 @pytest.mark.real

@@ -48,7 +48,7 @@ def lagged(X, k):
 
 def test_without_dynamics_it_is_ridge_regression_with_lags():
     X, y = recording()
-    ours = KalmanDecoder(n_lags=10, fading_bins=(), ridge=100.0, dynamics=0.0).fit(X[:1000], y[:1000])
+    ours = KalmanDecoder(n_lags=10, fading_bins=(), ridge=100.0, dynamics=0.0, n_hinges=0).fit(X[:1000], y[:1000])
     z = (X - X[:1000].mean(axis=0)) / X[:1000].std(axis=0)
     F, F_test = lagged(z[:1000], 10), lagged(z[1000:], 10)
     theirs = make_pipeline(StandardScaler(), Ridge(alpha=100.0)).fit(F, y[:1000])
@@ -57,7 +57,7 @@ def test_without_dynamics_it_is_ridge_regression_with_lags():
 
 def test_without_memory_it_is_the_plain_kalman_filter():
     X, y = recording(n_bins=8000)
-    ours = KalmanDecoder(n_lags=1, fading_bins=(), ridge=1e-9, dynamics=1.0).fit(X[:7000], y[:7000])
+    ours = KalmanDecoder(n_lags=1, fading_bins=(), ridge=1e-9, dynamics=1.0, n_hinges=0).fit(X[:7000], y[:7000])
     theirs = PlainKalman().fit(y[:7000], X[:7000])
     np.testing.assert_allclose(ours.predict(X[7000:])[50:], theirs.predict(X[7000:])[50:], atol=0.05)
 
@@ -76,7 +76,7 @@ def test_step_by_step_gives_the_same_bits_as_all_at_once():
 
 def test_learning_in_parts_equals_the_weighted_solution_over_everything():
     X, y = recording(n_bins=900)
-    settings = {"n_lags": 1, "fading_bins": (), "ridge": 10.0, "dynamics": 0.0}
+    settings = {"n_lags": 1, "fading_bins": (), "ridge": 10.0, "dynamics": 0.0, "n_hinges": 0}
     parts = KalmanDecoder(**settings, half_life_bins=300.0).fit(X[:600], y[:600]).partial_fit(X[600:], y[600:])
     z = (X - X[:600].mean(axis=0)) / X[:600].std(axis=0)
     weights = np.r_[np.full(600, 0.5), np.ones(300)]
@@ -84,10 +84,41 @@ def test_learning_in_parts_equals_the_weighted_solution_over_everything():
     np.testing.assert_allclose(parts.predict(X[:200]), theirs.predict(z[:200]), atol=1e-6)
 
 
+def test_it_decodes_movements_that_are_not_gaussian_better_than_the_linear_decoder():
+    """Still or fast, along one axis at a time."""
+    random = np.random.default_rng(0)
+    y = np.repeat(random.normal(size=(400, 2)) * 4 * (random.integers(0, 3, size=(400, 1)) == [0, 1]), 10, axis=0)
+    X = y @ random.normal(size=(2, 20)) + 12 * random.normal(size=(4000, 20))
+    score = {n: KalmanDecoder(n_hinges=n).fit(X[:3000], y[:3000]).score(X[3000:], y[3000:]) for n in (0, 400)}
+    assert score[400] > score[0] + 0.02
+
+
+def test_a_minute_of_a_new_day_brings_back_what_moved_and_keeps_what_did_not():
+    X, y = recording(n=40, n_bins=5000, noise=8.0)
+    random = np.random.default_rng(1)
+    new_X = X[4000:] * random.uniform(0.7, 1.3, size=40) + random.normal(scale=8.0, size=40)
+    minute, rest, y_minute, y_rest = new_X[:300], new_X[300:], y[4000:4300], y[4300:]
+    frozen = KalmanDecoder().fit(X[:4000], y[:4000])
+    before = frozen.score(rest, y_rest)
+    alone = KalmanDecoder().fit(minute, y_minute).score(rest, y_rest)
+    followed = frozen.recalibrate(minute, y_minute).score(rest, y_rest)
+    assert followed > before + 0.1
+    assert followed > alone
+
+
+def test_to_recalibrate_is_to_weigh_what_came_before():
+    X, y = recording(n_bins=900)
+    settings = {"n_lags": 1, "fading_bins": (), "ridge": 10.0, "dynamics": 0.0, "n_hinges": 0}
+    ours = KalmanDecoder(**settings).fit(X[:800], y[:800]).recalibrate(X[800:], y[800:], prior=2.0)
+    z = (X - X[:800].mean(axis=0)) / X[:800].std(axis=0)
+    theirs = Ridge(alpha=10.0).fit(z, y, sample_weight=np.r_[np.full(800, 200 / 800), np.ones(100)])
+    np.testing.assert_allclose(ours.predict(X[:200]), theirs.predict(z[:200]), atol=1e-6)
+
+
 def test_masked_channels_are_marginalised_as_if_they_had_never_been_there():
     X, y = recording()
     used = np.arange(20) % 3 > 0
-    settings = {"ridge": 30.0, "dynamics": 1.0}
+    settings = {"ridge": 30.0, "dynamics": 1.0, "n_hinges": 0}
     masked = KalmanDecoder(**settings).fit(X, y).use_channels(used)
     never = KalmanDecoder(**settings).fit(X[:, used], y)
     nonsense = np.where(used, X, 1e6)

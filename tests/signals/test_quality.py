@@ -65,7 +65,7 @@ def spoil(samples, fault, begin):
 
 @pytest.mark.parametrize(
     ("fault", "within_s"),
-    [("not finite", 1.2), ("flat", 1.2), ("dead", 11.0), ("saturated", 2.0), ("noisy", 2.0), ("line noise", 10.0),
+    [("not finite", 1.2), ("flat", 1.2), ("dead", 11.0), ("saturated", 2.0), ("noisy", 3.0), ("line noise", 10.0),
      ("shorted to another", 30.0)],
 )  # fmt: skip
 def test_each_fault_is_found_in_time_named_and_no_other_channel_is_blamed(fault, within_s):
@@ -222,8 +222,7 @@ def judge_twin(n_samples, sums, rates, limits, patience, n_settling, n_readmit, 
     s["n_good"] = np.where(good, s["n_good"] + 1, 0)
     s["fault"] = np.where(s["n_good"] >= n_readmit, 0, s["fault"])
     s["is_used"] = s["fault"] == 0
-    learns = good | ~settled
-    activity = np.where(settled, np.minimum(activity, 3 * least), activity)
+    learns = good & (s["now"][0] <= 0.5 * limits[1] * common * least) | ~settled
     s["seen"] = s["seen"] + learns
     k = np.maximum(rates[1], 1 / np.maximum(1, s["seen"]))
     share = np.maximum(rates[1], 1 / (s["seen"] + limits[4]))

@@ -182,3 +182,22 @@ def test_a_profile_of_broadband_voltages_is_checked():
         parse_profile(text.format(rate=10000, threshold=-4.5), "x")
     with pytest.raises(ProfileError, match="at least 1 deviation"):
         parse_profile(text.format(rate=30000, threshold=0.5), "x")
+
+
+def test_a_chunk_allocates_little_more_than_its_frame():
+    """Buffers are made once: a chunk of 450 kB leaves and needs less than 8 kB."""
+    import tracemalloc
+
+    extractor = Extractor(Spikes(reference="regression", regression_s=0.1), [f"e{i}" for i in range(96)], RATE_HZ)
+    samples = NOISE * np.random.default_rng(0).normal(size=(600, 96))
+    chunk = Chunk(samples, np.arange(600) / RATE_HZ)
+    for _ in range(20):
+        extractor.push(chunk)
+    tracemalloc.start()
+    try:
+        frames = extractor.push(chunk)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(frames) == 1
+    assert peak < 8192 < samples.nbytes
