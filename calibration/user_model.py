@@ -2,7 +2,7 @@
 
 One bin of the model of Willett et al. (2017, Journal of Neural Engineering; 2019, Scientific Reports 9:8881): delayed
 visual feedback, a forward model that carries it to the present, and a policy f_targ + f_vel on what it expects. The
-sweep of gain and smoothing runs it; the demo's participant is the simpler `bci.simulation.user`.
+sweep of gain and smoothing runs it, and so does every simulated participant.
 """
 
 from __future__ import annotations

@@ -56,6 +56,14 @@ def subtract_average(weights: Array, samples: Array, out: Array) -> None:
             out[i, c] = samples[i, c] - mean
 
 
+def montage() -> dict[str, Array]:
+    """Positions of the electrodes of the 10-05 system on an average head, metres, by name in small letters."""
+    import mne
+
+    by_name = mne.channels.make_standard_montage("colin27_1005").get_positions()["ch_pos"]
+    return {name.lower(): np.asarray(position) for name, position in by_name.items()}
+
+
 def nearest(labels: Sequence[str]) -> tuple[Array, Array]:
     """Neighbours of the small Laplacian: the nearest electrodes, by their 10-05 positions on a template head.
 
@@ -75,10 +83,7 @@ def nearest(labels: Sequence[str]) -> tuple[Array, Array]:
     ----------
     Hjorth (1975), Electroencephalography and Clinical Neurophysiology 39:526; McFarland et al. (1997) 103:386.
     """
-    import mne
-
-    by_name = mne.channels.make_standard_montage("colin27_1005").get_positions()["ch_pos"]
-    positions = {name.lower(): position for name, position in by_name.items()}
+    positions = montage()
     unknown = [label for label in labels if label.lower() not in positions]
     if unknown:
         raise ProfileError(

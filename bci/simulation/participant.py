@@ -33,7 +33,7 @@ def run(plan: Plan, stop: StopFlag) -> None:
         stream.name, stream.type, labels, [stream.unit] * len(labels), stream.source_id, rate_hz=stream.rate_hz
     )
     period_s = 1.0 / stream.rate_hz
-    user = User(k, period_s)
+    user = User(k, period_s, tau_s=plan.profile.decoder.tau_ms / 1e3, beta=plan.profile.decoder.beta)
     world = LatestSamples(f"bci-{plan.session_id}-world")
     shown: Array = np.zeros(2 * k + 2)
     next_s = local_clock()

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from bci.simulation.neurons import Neurons
-from bci.simulation.user import User
 
 
 def recorded(seed, n_bins=200, effort=(1.0, 0.0)):
@@ -35,19 +34,3 @@ def test_a_day_turns_the_tuning_as_published():
         neurons._drift(3600.0)
     similarity = np.mean(np.sum(before * neurons.directions, axis=1))
     assert similarity == pytest.approx(0.91, abs=0.02)
-
-
-def test_the_user_sees_late_but_looks_ahead():
-    user = User(2, 0.02)
-    still, target = np.array([0.2, 0.2]), np.array([0.8, 0.2])
-    for _ in range(30):
-        effort = user.effort(still, target, True)
-    np.testing.assert_allclose(effort, [1.0, 0.0])
-    changed = np.array([0.2, 0.8])
-    late = [user.effort(still, changed, True)[0] > 0.5 for _ in range(12)]
-    assert late[0]
-    assert not late[-1]
-    fast = User(2, 0.02)
-    for i in range(30):
-        effort = fast.effort(np.array([0.2 + 0.02 * i, 0.2]), np.array([0.75, 0.2]), True)
-    assert effort[0] < 0.0  # it will have passed the target by now, so it turns back early
