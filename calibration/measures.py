@@ -37,7 +37,7 @@ DISCRETE_STATES = {MOVE: "move", SQUEEZE: "click", REST: "idle"}
 IMAGERY_STATES = {MOVE: "move", REST: "idle"}
 WINDOW_S = 0.2  # over which a click or idling is recognised
 INITIATED = 0.05  # workspaces toward the target: it has begun
-STOPPED_SHARE = 0.5  # of the gain: slower than that is no intended movement
+STOPPED_SHARE, STOPPED_S = 0.5, 0.5  # of the gain, for so long: slower than that is no intended movement
 
 
 def signal_quality(features: Array) -> Array:
@@ -217,8 +217,12 @@ def classify(epochs: Array, classes: Array, n_classes: int) -> Classification:
 
 
 def states_of(trace: Trace, names: dict[float, str]) -> Array:
-    """Discrete state of each bin by what was asked for, as text; empty before the reaction and in missing bins."""
-    known = (trace.time_s - _asked_since(trace) >= REACTION_S) & ~trace.is_missing
+    """Discrete state of each bin by what was asked for, as text.
+
+    Empty before the reaction, while coming to rest, and in missing bins.
+    """
+    settled_s = np.where(trace.mode == REST, COME_TO_REST_S, REACTION_S)
+    known = (trace.time_s - _asked_since(trace) >= settled_s) & ~trace.is_missing
     texts = np.array([names.get(float(mode), "") for mode in trace.mode])
     states: Array = np.where(known, texts, "")
     return states
@@ -280,11 +284,16 @@ def _initiation_s(trace: Trace, inside: Array) -> float:
 
 
 def _stop_s(trace: Trace, inside: Array, beta: float) -> float:
-    """From the end of a target until the decoded speed stays below half of the gain for the rest of the break."""
+    """From the end of a target until the decoded speed has fallen below half of the gain and stays so for 0.5 s."""
     if not inside.any():
         return float("nan")
     times_s = trace.time_s[inside]
-    moving = np.flatnonzero(np.linalg.norm(trace.velocity[inside], axis=1) > STOPPED_SHARE * beta)
-    if not len(moving):
-        return 0.0
-    return float(times_s[moving[-1] + 1] - times_s[0]) if moving[-1] + 1 < len(times_s) else np.inf
+    is_slow = np.linalg.norm(trace.velocity[inside], axis=1) <= STOPPED_SHARE * beta
+    n_slow = 0
+    for time_s, slow in zip(times_s, is_slow, strict=True):
+        n_slow = n_slow + 1 if slow else 0
+        if n_slow == 1:
+            since_s = float(time_s - times_s[0])
+        if n_slow and time_s - times_s[0] - since_s >= STOPPED_S:
+            return since_s
+    return np.inf

@@ -132,26 +132,26 @@ class SqueezeBlock(_Timed):
         Places the targets.
     """
 
-    PART_S = 1.6
+    PARTS_S = (1.6, 1.2, 2.4)  # rest is the longest: it takes a second to come to it
 
     def __init__(self, n_outputs: int, seconds: float, random: np.random.Generator) -> None:
         super().__init__(seconds)
-        n_cycles = int(np.ceil(seconds / (3 * self.PART_S))) + 1
+        n_cycles = int(np.ceil(seconds / sum(self.PARTS_S))) + 1
         signs = random.choice([-1.0, 1.0], size=(n_cycles, n_outputs))
         self._targets = CENTRE + REACH * signs / np.sqrt(n_outputs)
         self._part = -1
 
     def update(self, elapsed_s: float, position: Array) -> Shown:
-        """A hand that goes out and back, in the first third; at rest in the middle, in the others."""
-        cycle, into_s = divmod(elapsed_s, 3 * self.PART_S)
-        part = int(into_s / self.PART_S)
+        """A hand that goes out first; at rest in the middle, while squeezing and resting."""
+        cycle, into_s = divmod(elapsed_s, sum(self.PARTS_S))
+        part = int(np.searchsorted(np.cumsum(self.PARTS_S)[:2], into_s, side="right"))
         target = self._targets[min(int(cycle), len(self._targets) - 1)]
         middle = np.full_like(position, CENTRE)
         if part != self._part:
             self._part = part
             self._cues.append(("move", "squeeze", "relax")[part])
         if part == 0:
-            travelled = min(1.0, into_s / self.PART_S)
+            travelled = into_s / self.PARTS_S[0]
             return Shown(middle + 0.6 * travelled * (target - middle), target, MOVE, 1.0)
         return Shown(middle, middle, SQUEEZE if part == 1 else REST, 1.0)
 

@@ -37,10 +37,10 @@ FIRST_ASSIST, QUICK_ASSIST = 0.9, 0.5
 ASSISTED_TIMEOUT_S = 6.0
 IDLE_S = 15.0
 IDLE_SHARE = 0.25  # of a shortened evaluation
-LEARN_IDLE_SHARE = 0.15  # of the block without help: the decoder learns what rest is
+LEARN_IDLE_SHARE = 0.2  # of the block without help: the decoder learns what rest is
 SECONDS_PER_IMAGERY = 8.0
 MODEL_FILE = "model.npz"
-Tune = Callable[[Noise, int, float, float], TuningMap]
+Tune = Callable[[Noise, int, float, float, float], TuningMap]
 CAREFUL = 0.1  # workspaces over the lag: a first gain with which nobody overshoots for ever
 
 
@@ -58,7 +58,7 @@ class Procedure:
     conductor : Conductor
         Runs the blocks.
     tune : callable
-        Finds smoothing and gain: from noise, number of outputs, bin width and lag of the features.
+        Finds smoothing and gain: from noise, number of outputs, bin width, lag of the features and drift at rest.
     seed : int
         Places targets and orders trials.
     prior : Model or None
@@ -233,10 +233,11 @@ class Procedure:
         if self.state.paradigm == "imagery":
             return measure.imagery_measures(trace, self._block.trials, self.settings().beta)
         found = measure.reach_measures(trace, self._block.trials)
-        if phase.name == "evaluation":
+        if phase.name in ("unassisted", "evaluation"):
             found["idle_drift"] = measure.idle_drift(trace)
-            if self.conductor.pipeline.decoder is not None and self.conductor.pipeline.decoder.discrete is not None:
-                found["false_clicks_per_min"] = measure.click_rate(trace)
+        decoder = self.conductor.pipeline.decoder
+        if phase.name == "evaluation" and decoder is not None and decoder.discrete is not None:
+            found["false_clicks_per_min"] = measure.click_rate(trace)
         return found
 
     def _imagined(self, trace: Trace) -> dict[str, float]:
@@ -304,8 +305,9 @@ class Procedure:
         else:
             return {"predicted_time_s": np.inf}
         noise = Noise(attempt.measures["noise"], attempt.measures["noise_correlation"])
+        drift = attempt.measures.get("idle_drift", 0.0) / self.settings().beta
         conductor, began_s = self.conductor, time.perf_counter()
-        tuning = self._tune(noise, self._k, conductor.bin_s, lag_s(conductor.profile))
+        tuning = self._tune(noise, self._k, conductor.bin_s, lag_s(conductor.profile), drift)
         seconds = time.perf_counter() - began_s
         np.savez(
             self.path(self.number, "tuning.npz"),

@@ -119,11 +119,11 @@ def _movement(n_features: int, angle: Gate, wants_discrete: bool) -> tuple[Phase
             back_to="observation",
         ),
         Phase("assisted", 120.0, (Gate("assist_left", 0.5),), back_to="observation"),
-        Phase("unassisted", 60.0, (Gate("success_rate", 0.6, is_least=True),), back_to="assisted"),
+        Phase("unassisted", 75.0, (Gate("success_rate", 0.6, is_least=True),), back_to="assisted"),
         Phase("tuning", 0.0, (Gate("predicted_time_s", 3.0),), back_to="unassisted"),
         Phase(
             "discrete",
-            48.0,
+            52.0,
             (Gate("click_accuracy", 0.8, is_least=True), Gate("idle_accuracy", 0.8, is_least=True)),
             back_to="discrete",
             is_required=wants_discrete,

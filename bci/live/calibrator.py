@@ -215,7 +215,7 @@ def run(plan: Plan, stop: StopFlag) -> None:
         inlet = stack.enter_context(Inlet(plan.profile.stream, wait_s=FIND_STREAM_S))
         control = stack.enter_context(contextlib.closing(Control(plan.runtime)))
         warm_up(plan.profile, inlet.labels)
-        tune_participant(Noise(0.1, 0.0), len(plan.profile.decoder.outputs), 0.02, 0.0)  # compiles
+        tune_participant(Noise(0.5, 0.0), len(plan.profile.decoder.outputs), 0.02, 0.0)  # compiles
         calibrator = Calibrator(plan, inlet, control, stop)
         plan.ready_file("calibrator").touch()
         deadline_s = local_clock() + READERS_S
