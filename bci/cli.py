@@ -106,6 +106,7 @@ def calibrate(
     seed: Annotated[int, typer.Option(help="Of targets and a rehearsal.")] = 1,
     network: NetworkOption = False,
     recording: Annotated[bool, typer.Option("--recording/--no-recording", help="Write signals.")] = True,
+    display: Annotated[bool, typer.Option("--display", help="Also serve the participant's page.")] = False,
 ) -> None:
     """Guide a participant to accepted control; nothing is moved.
 
@@ -113,12 +114,11 @@ def calibrate(
     """
     from bci.console.calibrate import Wish, calibrate
 
-    rehearsed = None if rehearse is None else rehearse.value
-    raise typer.Exit(
-        calibrate(
-            Wish(participant, profile, participants, language, quick, new, rehearsed, seed, pace, network, recording)
-        )
+    signals = None if rehearse is None else rehearse.value
+    wish = Wish(
+        participant, profile, participants, language, quick, new, signals, seed, pace, network, recording, display
     )
+    raise typer.Exit(calibrate(wish))
 
 
 @app.command()

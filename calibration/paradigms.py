@@ -34,11 +34,6 @@ class Shown:
     mode: float
     assist: float = 0.0
 
-    @property
-    def is_active(self) -> bool:
-        """Whether a movement is wanted."""
-        return self.mode == MOVE
-
 
 class Block(Protocol):
     """One block: it is told the time and where the hand is, and tells what to show."""

@@ -17,12 +17,12 @@ from rich.live import Live
 from bci.configs import find_profile
 from bci.console.keys import key_presses
 from bci.console.watch import DRAW_EVERY_S, ends_on_sigterm
-from bci.console.wizard_view import draw_wizard, gate_text, verdict_line
+from bci.console.wizard_view import draw_wizard, gate_text, verdict_line, what_follows
 from bci.decoding.model import load_model
 from bci.errors import ModelError
 from bci.live.control import ask
 from bci.live.session import Session
-from bci.plan import Calibration, Rehearsed, create_plan
+from bci.plan import Calibration, Display, Rehearsed, create_plan
 from bci.profile import Profile, load_profile
 from bci.streams.latest import LatestSamples
 from bci.streams.network import configure
@@ -52,6 +52,7 @@ class Wish:
     pace: float = 1.0
     network: bool = False
     recording: bool = True
+    display: bool = False
 
 
 def calibrate(wish: Wish) -> int:
@@ -80,7 +81,14 @@ def calibrate(wish: Wish) -> int:
         rehearsed=None if wish.rehearse is None else Rehearsed(quality=wish.rehearse, seed=wish.seed, pace=wish.pace),
     )
     scope = "link" if wish.network else "machine"
-    plan = create_plan(folder, profile, lsl_scope=scope, is_recorded=wish.recording, calibration=calibration)
+    plan = create_plan(
+        folder,
+        profile,
+        lsl_scope=scope,
+        is_recorded=wish.recording,
+        calibration=calibration,
+        display=Display(language=wish.language) if wish.display else None,
+    )
     configure(plan.lsl_scope, plan.lsl_session_id)
     session = Session(plan, "")
     try:
@@ -88,6 +96,8 @@ def calibrate(wish: Wish) -> int:
             with console.status(f"{texts['ui.starting']}: '{profile.stream.name}'"):
                 session.start()
             with session:
+                if wish.display:
+                    console.print(f"{texts['ui.page']}: {session.display_url}", soft_wrap=True, highlight=False)
                 guide = Guide(session, texts, folder, wish)
                 try:
                     guide.show(console)
@@ -118,12 +128,12 @@ class Guide:
         self.session, self._texts, self._folder = session, texts, folder
         state = load_state(folder)
         self.program = program_of(session.plan.profile, state)
-        rehearsal = f"  ({wish.rehearse})" if wish.rehearse else ""
-        self._title = f"bci calibrate {state.participant} · {session.plan.profile.name}{rehearsal}"
+        rehearsal = f" ({wish.rehearse})" if wish.rehearse else ""
+        page = f" · {session.display_url}" if wish.display else ""
+        self._title = f"{state.participant} · {session.plan.profile.name}{rehearsal}{page}"
         self._wizard = LatestSamples(f"bci-{session.plan.session_id}-wizard")
         self._status: dict[str, Any] = {}
         self._n_told = len(state.attempts)
-        self._phase = ""
 
     def show(self, console: Console) -> None:
         """Show it until it is over, or until the operator leaves with q or Ctrl-C."""
@@ -163,10 +173,12 @@ class Guide:
         if live is not None:
             live.update(draw_wizard(self._texts, self._title, self.program, attempts, self._status), refresh=True)
             return
-        for attempt in attempts[self._n_told :]:
+        for n, attempt in enumerate(attempts[self._n_told :], self._n_told + 1):
             console.print(verdict_line(self._texts, attempt).plain, soft_wrap=True)
             for result in failed_gates(attempt):
                 console.print(f"  {self._texts[f'gate.{result.measure}.advice']}", soft_wrap=True)
+            if not attempt.is_passed:
+                console.print(f"  {what_follows(self._texts, self.program, attempts[:n])}", soft_wrap=True)
         self._n_told = len(attempts)
 
 

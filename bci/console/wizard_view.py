@@ -14,7 +14,7 @@ from rich.text import Text
 
 from calibration.catalogue import Catalogue, number
 from calibration.program import Phase
-from calibration.wizard import Attempt, GateResult, failed_gates
+from calibration.wizard import Attempt, GateResult, failed_gates, next_phase
 
 MAP_WIDTH, MAP_HEIGHT = 29, 9
 CHANNELS_WIDTH, CHANNELS_HEIGHT = 38, 4
@@ -40,14 +40,13 @@ def draw_wizard(
         The newest sample of `bci.wizard`; empty before the first.
     """
     phase = next((phase for phase in program if phase.name == status.get("phase")), None)
-    last = attempts[-1] if attempts else None
     parts: list[RenderableType] = [_header(texts, title, program, attempts, phase, status)]
     if phase is not None:
         parts.append(Text(texts[f"phase.{phase.name}.operator"], style="cyan", no_wrap=True, overflow="ellipsis"))
         body = Table.grid(padding=(0, 1))
         body.add_row(_map(status), _numbers(texts, phase, status))
         parts.append(body)
-    parts += _verdict(texts, last, status, program)
+    parts += _verdict(texts, attempts, status, program)
     parts.append(Text(f"{texts['ui.keys']}   {texts['ui.never_moves']}", style="reverse", no_wrap=True, end=""))
     return Group(*parts)
 
@@ -129,18 +128,31 @@ def _channels(texts: Catalogue, channels: str) -> RenderableType:
 
 
 def _verdict(
-    texts: Catalogue, last: Attempt | None, status: Mapping[str, Any], program: Sequence[Phase]
+    texts: Catalogue, attempts: Sequence[Attempt], status: Mapping[str, Any], program: Sequence[Phase]
 ) -> list[RenderableType]:
     """How the last step went; what to do where a gate did not pass."""
-    if last is None:
+    if not attempts:
         return []
-    lines: list[RenderableType] = [verdict_line(texts, last)]
-    failed = failed_gates(last)
+    lines: list[RenderableType] = [verdict_line(texts, attempts[-1])]
+    failed = failed_gates(attempts[-1])
     for result in failed[:2]:
         lines.append(Text(texts[f"gate.{result.measure}.advice"], style="yellow"))
+    if failed:
+        lines.append(Text(what_follows(texts, program, attempts), style="yellow"))
     if failed and status.get("is_waiting"):
         lines.append(Text(texts["ui.press_enter"], style="bold yellow"))
     return lines
+
+
+def what_follows(texts: Catalogue, program: Sequence[Phase], attempts: Sequence[Attempt]) -> str:
+    """One sentence about what comes after a step that has not passed; empty when nothing does."""
+    following, _ = next_phase(program, attempts)
+    if following is None:
+        return ""
+    names = [phase.name for phase in program]
+    if names.index(following.name) > names.index(attempts[-1].phase):
+        return texts["ui.without"]
+    return f"{texts['ui.then_repeat']}: {texts[f'phase.{following.name}.title']}."
 
 
 def verdict_line(texts: Catalogue, attempt: Attempt) -> Text:

@@ -9,7 +9,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from pylsl import local_clock
@@ -31,7 +31,7 @@ from calibration.catalogue import Catalogue
 from calibration.conductor import Conductor
 from calibration.gain import tune_participant
 from calibration.measures import signal_quality
-from calibration.paradigms import REST, SQUEEZE, Shown
+from calibration.paradigms import REST, SQUEEZE, Shown, radius_of
 from calibration.procedure import Procedure
 from calibration.program import Phase, make_program
 from calibration.tuning import Noise
@@ -51,29 +51,30 @@ class Calibrator:
     ----------
     plan : Plan
         Of a session that calibrates.
-    inlet : Inlet
-        The participant's signals.
+    inlets : sequence of Inlet
+        The participant's signals: the main stream, then the others in the profile's order.
     control : Control
         The operator's wishes.
     stop : StopFlag
         Somebody ends the process.
     """
 
-    def __init__(self, plan: Plan, inlet: Inlet, control: Control, stop: StopFlag) -> None:
+    def __init__(self, plan: Plan, inlets: Sequence[Inlet], control: Control, stop: StopFlag) -> None:
         if plan.calibration is None:
             raise SessionError("This session calibrates nobody.", "Start it with `bci calibrate`.")
         asked: Calibration = plan.calibration
-        self.inlet, self.control, self._stop = inlet, control, stop
+        self.inlets, self.control, self._stop = inlets, control, stop
         self.is_leaving = False
         self.is_waiting = False
-        self.language = asked.language
         self._texts = Catalogue(asked.language)
         outputs = plan.profile.decoder.outputs
-        labels = [*outputs, *(f"target_{output}" for output in outputs), "active", "assist"]
+        labels = [*outputs, *(f"target_{output}" for output in outputs), "active", "assist", "radius"]
+        self._radius = radius_of(len(outputs))
         self._world = open_outlet("bci.world", "World", labels, ["1"] * len(labels), f"bci-{plan.session_id}-world")
         self._cues = open_marker_outlet("bci.cues", f"bci-{plan.session_id}-cues")
         self._wizard = open_marker_outlet("bci.wizard", f"bci-{plan.session_id}-wizard")
-        self.conductor = Conductor(plan.profile, inlet.labels, asked.paradigm, self.show, self.cue)
+        main, *extras = (inlet.labels for inlet in inlets)
+        self.conductor = Conductor(plan.profile, main, asked.paradigm, self.show, self.cue, extras)
         extractor = self.conductor.pipeline.extractor
         self.publisher = Publisher(plan, extractor.labels, extractor.bin_s, ())
         self.conductor.on_step = self._publish
@@ -97,7 +98,7 @@ class Calibrator:
     def show(self, stamp_s: float, shown: Shown) -> None:
         """Publish the world of one bin."""
         self._stamp_s = stamp_s
-        row = np.concatenate([shown.position, shown.target, [shown.mode, shown.assist]])
+        row = np.concatenate([shown.position, shown.target, [shown.mode, shown.assist, self._radius]])
         self._world.push_sample(row, stamp_s)
 
     def cue(self, stamp_s: float, text: str) -> None:
@@ -111,6 +112,12 @@ class Calibrator:
         if text != self._said:
             self._said = text
             self._cues.push_sample([f"say {text}"], self._stamp_s)
+
+    def thank(self) -> None:
+        """End the participant's part."""
+        self.cue(self._stamp_s, "end")
+        self.say(self._texts["cue.thanks"])
+        self.tell()
 
     def perform(self, phase: Phase) -> None:
         """One step: a moment of rest, the block, the verdict."""
@@ -163,13 +170,20 @@ class Calibrator:
 
     def tick(self) -> None:
         """Take in samples and wishes."""
-        chunks = self.inlet.pull(PULL_TIMEOUT_S)
+        main, *extras = self.inlets
+        chunks = main.pull(PULL_TIMEOUT_S)
         began_s = time.perf_counter()
+        for i, extra in enumerate(extras):  # first, so that the main stream's bins find them
+            for chunk in extra.pull(0.0):
+                self.conductor.push(chunk, i + 1)
         for chunk in chunks:
             self.conductor.push(chunk)
         if chunks:
             self._busy_ms.append(1e3 * (time.perf_counter() - began_s))
-        for event in self.inlet.events():
+        for inlet in self.inlets:
+            for event in inlet.events():
+                self.publisher.event(event)
+        for event in self.conductor.pipeline.extractor.take_events():
             self.publisher.event(event)
         for word in self.control.poll():
             self._obey(word)
@@ -212,11 +226,12 @@ def run(plan: Plan, stop: StopFlag) -> None:
     """Open, check, warm up, and go from step to step until the end, or until somebody wants to leave."""
     configure(plan.lsl_scope, plan.lsl_session_id)
     with contextlib.ExitStack() as stack:
-        inlet = stack.enter_context(Inlet(plan.profile.stream, wait_s=FIND_STREAM_S))
+        streams = (plan.profile.stream, *plan.profile.extra_streams)
+        inlets = [stack.enter_context(Inlet(stream, wait_s=FIND_STREAM_S)) for stream in streams]
         control = stack.enter_context(contextlib.closing(Control(plan.runtime)))
-        warm_up(plan.profile, inlet.labels)
+        warm_up(plan.profile, inlets[0].labels, [extra.labels for extra in inlets[1:]])
         tune_participant(Noise(0.5, 0.0), len(plan.profile.decoder.outputs), 0.02, 0.0)  # compiles
-        calibrator = Calibrator(plan, inlet, control, stop)
+        calibrator = Calibrator(plan, inlets, control, stop)
         plan.ready_file("calibrator").touch()
         deadline_s = local_clock() + READERS_S
         while plan.is_recorded and not stop and not calibrator.has_readers and local_clock() < deadline_s:
@@ -225,10 +240,9 @@ def run(plan: Plan, stop: StopFlag) -> None:
         while not stop and not calibrator.is_leaving:
             phase, _ = calibrator.procedure.next()
             if phase is None:
-                calibrator.say(Catalogue(calibrator.language)["cue.thanks"])
                 break
             calibrator.perform(phase)
-        calibrator.tell()
+        calibrator.thank()
 
 
 if __name__ == "__main__":

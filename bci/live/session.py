@@ -132,8 +132,7 @@ class Session:
         self.client = GuardianClient(plan.runtime, "operator")
         if plan.is_recorded:
             self._launch("recorder", "bci.recording.recorder", str(plan.folder))
-        if plan.display is not None:
-            self._wait(self._launch("display", "bci.display.process", str(plan.folder)), 10.0)
+        self._start_display()
         if plan.demonstration is not None:
             self._launch("participant", "bci.simulation.participant", str(plan.folder))
         self._wait(self._launch("loop", "bci.live.loop", str(plan.folder)), START_PATIENCE_S)
@@ -144,9 +143,14 @@ class Session:
         """No guardian and no device: nothing that could move."""
         if self.plan.is_recorded:
             self._launch("recorder", "bci.recording.recorder", str(self.plan.folder))
+        self._start_display()
         if calibration.rehearsed is not None:
             self._launch("participant", "bci.simulation.rehearsed", str(self.plan.folder))
         self._wait(self._launch("calibrator", "bci.live.calibrator", str(self.plan.folder)), START_PATIENCE_S)
+
+    def _start_display(self) -> None:
+        if self.plan.display is not None:
+            self._wait(self._launch("display", "bci.display.process", str(self.plan.folder)), 10.0)
 
     def _start_twin(self) -> str:
         ready, trace = self.plan.ready_file("twin"), self.plan.path("trace.csv")
