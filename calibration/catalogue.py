@@ -69,6 +69,8 @@ def number(measure: str, value: float) -> str:
         return f"{value:.1f} ms"
     if measure.endswith("_s"):
         return f"{value:.2f} s"
+    if measure == "idle_drift":  # workspaces/s; the limit is 0.05
+        return f"{value:.3f}"
     if measure in ("tuned_channels", "n_trials"):
         return f"{value:.0f}"
     return f"{value:.2f}{' bit/s' if measure.endswith('_bps') else ''}"

@@ -21,7 +21,7 @@ from calibration.program import Paradigm
 
 QUALITY_S = 5.0
 RECENT_S = 10.0  # over which the shown direction error is averaged
-CLEAR_EFFORT = 0.3  # intentions below it have no direction worth judging
+CLEAR_EFFORT = 0.9  # only near full effort is the angle that of the decoder: less of it drowns in the same noise
 PUSH = 0.5  # of the gain: speed of the help that pushes
 
 

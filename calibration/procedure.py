@@ -258,9 +258,14 @@ class Procedure:
         return figures | (found_none or self._fit_states(traces, measure.IMAGERY_STATES))
 
     def _squeezed(self, trace: Trace) -> dict[str, float]:
-        """Click and idle, on blocks held out; the model of the states joins that of the velocity."""
+        """Click and idle, on blocks held out; the model of the states joins that of the velocity.
+
+        What moving looks like in closed loop, with little effort near the target, is known from the block without help.
+        """
         np.savez(self.path(self.number, "confusion.npz"), confusion=measure.confusion_of_states(trace))
-        return self._fit_states([trace], measure.DISCRETE_STATES)
+        alone = self.state.last("unassisted")
+        traces = [] if alone is None else [load_trace(self.path(alone.number, "trace.npz"))]
+        return self._fit_states([*traces, trace], measure.DISCRETE_STATES)
 
     def _fit_states(self, traces: list[Trace], names: dict[float, str]) -> dict[str, float]:
         """Add discrete states to the newest model; what cannot be fitted fails its gates."""
@@ -328,7 +333,7 @@ class Procedure:
     def _keep(self, trace: Trace) -> None:
         statistics = self.conductor.pipeline.extractor.statistics()
         arrays: dict[str, Any] = {name: getattr(trace, name) for name in Trace.__annotations__}
-        if self._phase is not None and self._phase.name in ("assisted", "unassisted", "line", "evaluation"):
+        if self._phase is not None and self._phase.name in ("assisted", "line", "evaluation"):
             arrays["features"] = arrays["features"][:0]  # the recording has them
         arrays["features"] = arrays["features"].astype(np.float32)
         kept: dict[str, Any] = {f"statistics_{name}": np.array(values) for name, values in statistics.items()}

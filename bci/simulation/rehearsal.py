@@ -35,6 +35,11 @@ class Rehearsal:
         How clearly the signals tell the intention.
     seed : int
         Of everything random.
+
+    Attributes
+    ----------
+    encode : callable
+        From effort and squeeze, shape (k + 1,), to so many samples.
     """
 
     def __init__(self, profile: Profile, quality: Quality, seed: int) -> None:
@@ -44,14 +49,14 @@ class Rehearsal:
         self._n_samples = profile.bin_samples
         self._user = User(len(settings.outputs), period_s, tau_s=settings.tau_ms / 1e3, beta=settings.beta)
         self._asked: deque[float] = deque(maxlen=1 + round(REACTION_S / period_s))
-        self._encode = encoder(profile, self.labels, quality, np.random.default_rng(seed))
+        self.encode = encoder(profile, self.labels, quality, np.random.default_rng(seed))
 
     def samples(self, position: Array, target: Array, mode: float) -> Array:
         """Samples of the next bin, shape (bin_samples, n_channels), given what is shown now."""
         effort = self._user.effort(position, target, mode == MOVE)
         self._asked.append(mode)
         squeeze = 1.0 if self._asked[0] == SQUEEZE else 0.0
-        return self._encode(np.append(effort, squeeze), self._n_samples)
+        return self.encode(np.append(effort, squeeze), self._n_samples)
 
 
 def labels_of(profile: Profile) -> tuple[str, ...]:
