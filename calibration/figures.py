@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -96,26 +97,27 @@ def draw_sweep(tuning: dict[str, Array], texts: Catalogue) -> bytes:
     image = axis.imshow(times_s.T, origin="lower", aspect="auto", cmap="viridis_r", interpolation="nearest")
     for a, row in enumerate(times_s):
         for b, value in enumerate(row):
-            axis.text(a, b, f"{value:.1f}", ha="center", va="center", fontsize=7, color="white")
+            colour = "white" if value > np.mean([times_s.min(), times_s.max()]) else "black"
+            axis.text(a, b, f"{value:.1f}", ha="center", va="center", fontsize=7, color=colour)
     a = int(np.argmin(np.abs(tuning["taus_ms"] - tuning["chosen"][0])))
     b = int(np.argmin(np.abs(tuning["betas"] - tuning["chosen"][1])))
     axis.plot(a, b, "s", markersize=24, fillstyle="none", color=ORANGE, markeredgewidth=3)
     axis.set_xticks(range(len(tuning["taus_ms"])), [f"{tau:.0f}" for tau in tuning["taus_ms"]])
-    axis.set_yticks(range(len(tuning["betas"])), [f"{beta:g}" for beta in tuning["betas"]])
+    axis.set_yticks(range(len(tuning["betas"])), [f"{beta:.2f}" for beta in tuning["betas"]])
     axis.set(xlabel=texts["report.smoothing_ms"], ylabel=texts["report.gain"])
     figure.colorbar(image, ax=axis, label="s")
     return _png(figure)
 
 
-def draw_confusion(confusion: Array) -> bytes:
+def draw_confusion(confusion: Array, names: Sequence[str]) -> bytes:
     """Shares of each row."""
     figure, axis = _figure(1, height=2.6)
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1.0)
     axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (i, j), value in np.ndenumerate(share):
         axis.text(j, i, f"{100 * value:.0f} %", ha="center", va="center", color="white" if value > 0.5 else "black")
-    axis.set_xticks(range(len(share)), range(1, len(share) + 1))
-    axis.set_yticks(range(len(share)), range(1, len(share) + 1))
+    axis.set_xticks(range(len(share)), names)
+    axis.set_yticks(range(len(share)), names)
     return _png(figure)
 
 

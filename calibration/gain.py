@@ -15,9 +15,7 @@ N_TRIALS = 60
 CALM = 0.035  # workspaces/s of drift at rest to be tuned for; the evaluation allows 0.05
 
 
-def tune_participant(
-    noise: Noise, n_outputs: int, bin_s: float, lag_s: float, drift_per_gain: float = 0.0
-) -> TuningMap:
+def tune_participant(noise: Noise, n_outputs: int, bin_s: float, lag_s: float, most_beta: float = np.inf) -> TuningMap:
     """Find smoothing and gain for a participant's noise, for the targets of the evaluation.
 
     Parameters
@@ -30,22 +28,22 @@ def tune_participant(
         Bin width.
     lag_s : float
         Time constant with which the features follow an intention: it delays what the participant sees.
-    drift_per_gain : float
-        Drift at rest that was measured, over the gain that it was measured with.
-
-    Returns
-    -------
-    TuningMap
-        Only of gains with which the hand can be expected to rest.
+    most_beta : float
+        Largest gain to try.
     """
     radius, correlation = radius_of(n_outputs), float(np.clip(noise.correlation, 0.0, 0.99))
     expected = expected_gain(noise.sigma, radius) * ((1.0 - correlation) / (1.0 + correlation)) ** 0.3
-    most = min(expected * GAIN_RATIOS[-1], CALM / max(drift_of(noise, bin_s), drift_per_gain))
+    most = min(expected * GAIN_RATIOS[-1], most_beta)
     betas = np.geomspace(min(expected * GAIN_RATIOS[0], most / 2), most, len(GAIN_RATIOS))
     return sweep(
         noise.sigma, radius, DWELL_S, correlation=correlation, n_outputs=n_outputs, bin_s=bin_s, timeout_s=TIMEOUT_S,
         user=UserModel(delay_s=DELAY_S + lag_s, believed_gain=BELIEVED_GAIN), betas=betas, n_trials=N_TRIALS,
     )  # fmt: skip
+
+
+def calm_gain(noise: Noise, bin_s: float, drift: float, beta: float) -> float:
+    """Largest gain with which a hand can be expected to rest, where `drift` was measured at rest with gain `beta`."""
+    return CALM / max(drift_of(noise, bin_s), drift / beta if np.isfinite(drift) else 0.0)
 
 
 def drift_of(noise: Noise, bin_s: float) -> float:

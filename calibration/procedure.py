@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from bci.settings import Discrete
 from calibration import measures as measure
 from calibration.conductor import Conductor, Trace
 from calibration.fit import fit_model
+from calibration.gain import calm_gain, tune_participant
 from calibration.paradigms import (
     Block,
     ImageryBlock,
@@ -30,7 +30,7 @@ from calibration.paradigms import (
 )
 from calibration.program import Phase
 from calibration.states import fit_states
-from calibration.tuning import Noise, TuningMap
+from calibration.tuning import Noise
 from calibration.wizard import Attempt, Outcome, State, judge, next_phase, save_state, with_attempt
 
 FIRST_ASSIST, QUICK_ASSIST = 0.9, 0.5
@@ -40,7 +40,6 @@ IDLE_SHARE = 0.25  # of a shortened evaluation
 LEARN_IDLE_SHARE = 0.2  # of the block without help: the decoder learns what rest is
 SECONDS_PER_IMAGERY = 8.0
 MODEL_FILE = "model.npz"
-Tune = Callable[[Noise, int, float, float, float], TuningMap]
 CAREFUL = 0.1  # workspaces over the lag: a first gain with which nobody overshoots for ever
 
 
@@ -57,8 +56,6 @@ class Procedure:
         What is to be done.
     conductor : Conductor
         Runs the blocks.
-    tune : callable
-        Finds smoothing and gain: from noise, number of outputs, bin width, lag of the features and drift at rest.
     seed : int
         Places targets and orders trials.
     prior : Model or None
@@ -71,7 +68,6 @@ class Procedure:
         state: State,
         program: tuple[Phase, ...],
         conductor: Conductor,
-        tune: Tune,
         seed: int,
         prior: Model | None = None,
     ) -> None:
@@ -80,7 +76,7 @@ class Procedure:
         self.program = program
         self.conductor = conductor
         self.extra: dict[str, float] = {}
-        self._tune, self._seed, self._prior = tune, seed, prior
+        self._seed, self._prior = seed, prior
         self._k = len(conductor.profile.decoder.outputs)
         self._phase: Phase | None = None
         self._block: Block | None = None
@@ -310,9 +306,11 @@ class Procedure:
         else:
             return {"predicted_time_s": np.inf}
         noise = Noise(attempt.measures["noise"], attempt.measures["noise_correlation"])
-        drift = attempt.measures.get("idle_drift", 0.0) / self.settings().beta
-        conductor, began_s = self.conductor, time.perf_counter()
-        tuning = self._tune(noise, self._k, conductor.bin_s, lag_s(conductor.profile), drift)
+        profile, bin_s, began_s = self.conductor.profile, self.conductor.bin_s, time.perf_counter()
+        most = np.inf  # the idle gate holds the hand, where the profile has one
+        if profile.decoder.discrete is None:
+            most = calm_gain(noise, bin_s, attempt.measures.get("idle_drift", np.nan), self.settings().beta)
+        tuning = tune_participant(noise, self._k, bin_s, lag_s(profile), most)
         seconds = time.perf_counter() - began_s
         np.savez(
             self.path(self.number, "tuning.npz"),

@@ -160,9 +160,12 @@ def _pictures(texts: Catalogue, profile: Profile, material: dict[str, Any]) -> l
         drawn.append((texts["report.angle"], picture))
     if "tuning_times_s" in material:
         drawn.append((texts["report.sweep"], figures.draw_sweep(_tuning(material), texts)))
-    for phase, title in (("discrete", "report.confusion"), ("imagery", "report.confusion_classes")):
-        if f"confusion_{phase}" in material:
-            drawn.append((texts[title], figures.draw_confusion(material[f"confusion_{phase}"])))
+    if "confusion_discrete" in material:
+        names = [texts[f"report.{name}"] for name in ("move", "squeeze", "idle")]
+        drawn.append((texts["report.confusion"], figures.draw_confusion(material["confusion_discrete"], names)))
+    if "confusion_imagery" in material:
+        names = [str(i + 1) for i in range(len(material["confusion_imagery"]))]
+        drawn.append((texts["report.confusion_classes"], figures.draw_confusion(material["confusion_imagery"], names)))
     return [(title, base64.b64encode(png).decode()) for title, png in drawn]
 
 

@@ -7,7 +7,6 @@ from bci.profile import load_profile
 from bci.simulation.rehearsal import Rehearsal
 from bci.types import Chunk
 from calibration.conductor import Conductor
-from calibration.gain import tune_participant
 from calibration.procedure import Procedure
 from calibration.program import make_program, paradigm_of
 from calibration.wizard import State
@@ -36,7 +35,7 @@ class Laboratory:
         n_features = self.conductor.pipeline.extractor.n_features
         self.program = make_program(profile, self.paradigm, n_features, is_quick=is_quick)
         state = State("P01", profile.name, profile.hash, self.paradigm, is_quick)
-        self.procedure = Procedure(folder, state, self.program, self.conductor, tune_participant, seed, prior)
+        self.procedure = Procedure(folder, state, self.program, self.conductor, seed, prior)
 
     def _show(self, stamp_s, shown):
         self._shown = shown

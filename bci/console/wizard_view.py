@@ -42,7 +42,7 @@ def draw_wizard(
     phase = next((phase for phase in program if phase.name == status.get("phase")), None)
     parts: list[RenderableType] = [_header(texts, title, program, attempts, phase, status)]
     if phase is not None:
-        parts.append(Text(texts[f"phase.{phase.name}.operator"], style="cyan", no_wrap=True, overflow="ellipsis"))
+        parts.append(Text(texts[f"phase.{phase.name}.operator"], style="cyan"))
         body = Table.grid(padding=(0, 1))
         body.add_row(_map(status), _numbers(texts, phase, status))
         parts.append(body)
@@ -56,8 +56,8 @@ def _header(
     status: Mapping[str, Any],
 ) -> RenderableType:  # fmt: skip
     grid = Table.grid(expand=True)
-    grid.add_column(ratio=3)
-    grid.add_column(ratio=2, justify="right")
+    grid.add_column(ratio=1)
+    grid.add_column(justify="right", no_wrap=True)
     grid.add_row(Text(title, style="bold", no_wrap=True), Text(_paused(texts, status), style="bold yellow"))
     if phase is None:
         grid.add_row(Text(texts["ui.starting"], style="cyan"), "")
@@ -69,7 +69,8 @@ def _header(
     left_s = max(0.0, phase.seconds - status.get("elapsed_s", 0.0)) if status.get("is_running") else phase.seconds
     grid.add_row(Text(step, style="bold"), Text(f"{left_s:.0f} s {texts['ui.time_left']}"))
     done = phase.seconds - left_s
-    bar = ProgressBar(total=max(phase.seconds, 1e-9), completed=done, width=WIDTH - 2)
+    bar = Table.grid()
+    bar.add_row(ProgressBar(total=max(phase.seconds, 1e-9), completed=done, width=WIDTH - 2))
     return Group(grid, bar)
 
 

@@ -81,7 +81,7 @@ class Calibrator:
         program = make_program(plan.profile, asked.paradigm, len(extractor.labels), is_quick=asked.is_quick)
         state = load_state(asked.folder)
         prior = None if asked.prior is None else load_model(asked.prior)
-        self.procedure = Procedure(asked.folder, state, program, self.conductor, tune_participant, asked.seed, prior)
+        self.procedure = Procedure(asked.folder, state, program, self.conductor, asked.seed, prior)
         self._is_attended = asked.is_attended
         self._phase: Phase | None = None
         self._told_s = -math.inf

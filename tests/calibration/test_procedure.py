@@ -14,7 +14,6 @@ from bci.simulation.neurons import Neurons
 from bci.simulation.rehearsal import DEPTH, Rehearsal
 from calibration.conductor import Conductor
 from calibration.fit import load_fitting_model
-from calibration.gain import tune_participant
 from calibration.procedure import MODEL_FILE, Procedure
 from calibration.wizard import Outcome, failed_gates, load_state
 
@@ -116,7 +115,7 @@ def test_an_interrupted_calibration_goes_on_from_its_last_finished_step(good, tm
     laboratory = Laboratory(tmp_path, good.profile, participant=good.participant)
     laboratory.procedure = Procedure(
         tmp_path, dataclasses.replace(state, attempts=state.attempts[:n_done]), laboratory.program,
-        laboratory.conductor, tune_participant, 1,
+        laboratory.conductor, 1,
     )  # fmt: skip
     assert laboratory.procedure.next()[0].name == state.attempts[n_done].phase
     laboratory.perform(laboratory.procedure.next()[0])
