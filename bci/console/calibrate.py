@@ -167,6 +167,7 @@ class Guide:
                 self._draw(console, live)
             time.sleep(0.02)
         self._draw(console, live)
+        self.session.check()  # over, or dead?
 
     def _draw(self, console: Console, live: Live | None) -> None:
         attempts = load_state(self._folder).attempts
@@ -195,6 +196,8 @@ def _prior(home: Home, wish: Wish) -> Path | None:
     """The participant's last model: a quick recalibration never begins from nothing."""
     if not wish.is_quick:
         return None
+    if not home.model.exists():
+        raise ModelError(f"There is no model of {wish.participant} yet.", "Calibrate without --quick first.")
     load_model(home.model)
     return home.model
 

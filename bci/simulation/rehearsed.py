@@ -53,9 +53,8 @@ def run(plan: Plan, stop: StopFlag) -> None:
                 break
             time.sleep(NAP_S)
         samples = participant.samples(shown[:k], shown[k : 2 * k], float(shown[2 * k]))
-        for i, sample in enumerate(samples):
-            outlet.push_sample(sample, stamp_s + (i + 1) / stream.rate_hz)
         stamp_s += period_s
+        outlet.push_chunk(samples, stamp_s)  # of the last of them
         due_s = max(due_s + period_s / (rehearsed.pace if is_followed else 1.0), local_clock() - 1.0)
         time.sleep(max(0.0, due_s - local_clock()))
     world.close()

@@ -35,7 +35,7 @@ def last(laboratory, phase):
 
 @pytest.mark.parametrize(
     ("profile", "quality"),
-    [("intracortical_rates", "median"), ("simulated", "good"), ("simulated", "median"), ("emg_openbci", "median")],
+    [("intracortical_rates", "median"), ("simulated", "median"), ("emg_openbci", "median")],
 )
 def test_a_good_and_a_median_participant_are_accepted_within_eight_minutes(tmp_path, profile, quality):
     laboratory = Laboratory(tmp_path, shipped(profile), quality)
