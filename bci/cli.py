@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 profile_app = typer.Typer(help="Check the profile of a participant.", no_args_is_help=True)
 app.add_typer(profile_app, name="profile")
+simulate_app = typer.Typer(help="A participant or an amplifier that is not there, as LSL peers.", no_args_is_help=True)
+app.add_typer(simulate_app, name="simulate")
 
 ProfilePath = Annotated[str, typer.Argument(metavar="PROFILE", help="A profile's path, or the name of a shipped one.")]
 RecordingPath = Annotated[Path, typer.Argument(metavar="FILE", help="A recording: .mat, .xdf or .edf.")]
@@ -45,6 +47,16 @@ class Signals(StrEnum):
     GOOD = "good"
     MEDIAN = "median"
     POOR = "poor"
+
+
+class Encoder(StrEnum):
+    """Kinds of simulated signals."""
+
+    COUNTS = "counts"
+    LINEAR = "linear"
+    BROADBAND = "broadband"
+    EEG = "eeg"
+    EMG = "emg"
 
 
 def _version(is_wanted: bool) -> None:
@@ -233,6 +245,39 @@ def check_profile(file: ProfilePath) -> None:
     from bci.console.lists import print_profile
 
     print_profile(file)
+
+
+@simulate_app.command("participant")
+def simulate_participant(
+    world: Annotated[str, typer.Option(help="Source id; default: the first 'bci.world'.")] = "",
+    tau_ms: Annotated[float, typer.Option(min=1, help="Smoothing as the user knows it.")] = 120.0,
+    beta: Annotated[float, typer.Option(min=0.01, help="And gain.")] = 0.7,
+    habits: Annotated[str, typer.Option(help="For example delay_s=0.3,fatigue=0.2")] = "",
+    pauses: Annotated[float, typer.Option(min=0, max=1, help="Before so many targets.")] = 0.0,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Default: until Ctrl-C.")] = None,
+    network: NetworkOption = False,
+) -> None:
+    """Watch the cursor and the target of a session; publish what is meant."""
+    from bci.console.simulate import simulate_participant as simulate
+
+    simulate(world, tau_ms, beta, habits, pauses, seconds, network)
+
+
+@simulate_app.command("amplifier")
+def simulate_amplifier(
+    profile: ProfilePath,
+    encoder: Annotated[Encoder | None, typer.Option(help="Default: as the profile wants.")] = None,
+    clarity: Annotated[float, typer.Option(min=0, help="1 is a good participant.")] = 1.0,
+    drift: Annotated[str, typer.Option(help="For example time_lapse=1000,bursts_per_min=2")] = "",
+    mains: Annotated[float, typer.Option(min=1, help="Hz.")] = 50.0,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Default: until Ctrl-C.")] = None,
+    network: NetworkOption = False,
+) -> None:
+    """Publish a profile's stream, from a simulated participant's effort."""
+    from bci.console.simulate import simulate_amplifier as simulate
+
+    simulate(profile, None if encoder is None else encoder.value, clarity, drift, mains, seed, seconds, network)
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = Path(config.cache.mkdir("lsl"))  # type: ignore[union-attr]
     settings_file = folder / f"lsl_api_{os.getpid()}.cfg"
     settings_file.write_text(
-        "[ports]\nIPv6 = disable\n[multicast]\nResolveScope = machine\n"
+        "[ports]\nIPv6 = disable\nPortRange = 128\n[multicast]\nResolveScope = machine\n"
         f"[lab]\nSessionID = test-{uuid.uuid4().hex}\n[log]\nlevel = -3\n",
         encoding="utf-8",
     )

@@ -102,7 +102,7 @@ def test_each_outside_world_is_touched_in_few_places(library, room):
         "pylsl": {
             *(module_of(p) for p in FILES if module_of(p).startswith(("bci.streams", "bci.recording"))),
             "bci.live.loop", "bci.live.stage", "bci.live.doctor", "bci.live.calibrator", "bci.simulation.participant",
-            "bci.simulation.rehearsed", "bci.display.process",
+            "bci.simulation.amplifier", "bci.simulation.rehearsed", "bci.display.process",
         },
     }  # fmt: skip
     assert users <= allowed[library]

@@ -18,10 +18,11 @@ from drivers.link import GuardianClient, Status
 START_PATIENCE_S = 120.0  # the first start on a machine compiles the kernels
 STOP_PATIENCE_S = 1.0
 PERFORMERS = ("stage", "calibrator")
+PEERS = ("participant", "amplifier")  # simulated ones
 ENDING = (
     "stage",
     "display",
-    "participant",
+    *PEERS,
     "calibrator",
     "loop",
     "guardian",
@@ -31,7 +32,7 @@ ENDING = (
 
 
 class Session:
-    """The processes of one session: twin, guardian, recorder, participant, loop and stage, as far as it needs them.
+    """The processes of one session: twin, guardian, recorder, simulated peers, loop and stage, as far as it needs them.
 
     As a context: leaving disarms the device first, whatever the reason, and then ends the processes one by one.
 
@@ -134,7 +135,8 @@ class Session:
             self._launch("recorder", "bci.recording.recorder", str(plan.folder))
         self._start_display()
         if plan.demonstration is not None:
-            self._launch("participant", "bci.simulation.participant", str(plan.folder))
+            for peer in PEERS:
+                self._launch(peer, f"bci.simulation.{peer}", str(plan.folder))
         self._wait(self._launch("loop", "bci.live.loop", str(plan.folder)), START_PATIENCE_S)
         if plan.demonstration is not None:
             self._launch("stage", "bci.live.stage", str(plan.folder))

@@ -17,6 +17,7 @@ CORRELATION_PER_DAY = 0.91
 DAY_S = 86_400.0
 BURST_HEIGHT = 5.0  # standard deviations, on every electrode at once
 BURST_S = (0.02, 0.2)
+STEP = 0.5  # deviations; about half the mean of a count in a short bin (Perge et al. 2013)
 GAINS = (0.6, 1.4)  # of an electrode whose impedance has changed
 
 
@@ -125,3 +126,67 @@ def bursts(n_bins: int, bin_s: float, per_minute: float, random: np.random.Gener
     for begin in np.flatnonzero(random.uniform(size=n_bins) < per_minute * bin_s / 60.0):
         height[begin : begin + max(1, round(random.uniform(*BURST_S) / bin_s))] = BURST_HEIGHT
     return height
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What changes while a simulated amplifier runs.
+
+    Attributes
+    ----------
+    time_lapse : float
+        The tuning of neurons turns this many times faster than in life.
+    wander : float
+        Standard deviation of the slow change of means, in deviations of the noise.
+    steps_per_min, gains_per_min, deaths_per_min : float
+        Share of the electrodes whose mean steps, whose impedance changes, and who die, in a minute.
+    bursts_per_min : float
+        Bursts on all electrodes at once.
+    dropouts_per_min : float
+        How often the amplifier is not heard for a tenth of a second.
+    """
+
+    time_lapse: float = 1.0
+    wander: float = 0.0
+    steps_per_min: float = 0.0
+    gains_per_min: float = 0.0
+    deaths_per_min: float = 0.0
+    bursts_per_min: float = 0.0
+    dropouts_per_min: float = 0.0
+
+
+class Ageing:
+    """Electrodes that change while they are recorded from, as `Drift` says.
+
+    Parameters
+    ----------
+    drift : Drift
+        How much of each.
+    spread : Array
+        Shape (n,): standard deviation of each channel at rest.
+    random : numpy.random.Generator
+        Seeded source of everything random.
+    """
+
+    def __init__(self, drift: Drift, spread: Array, random: np.random.Generator) -> None:
+        n = len(spread)
+        self.electrodes = sound_electrodes(n)
+        self._drift, self._spread, self._random = drift, spread, random
+        self._means = Wander(np.zeros(n), drift.wander, steps_per_min=drift.steps_per_min, step=STEP)
+        self._burst_left_s = 0.0
+
+    def apply(self, samples: Array, dt_s: float) -> None:
+        """Let `dt_s` pass, and change the samples (n_samples, n) of that time in place."""
+        drift, minutes = self._drift, dt_s / 60.0
+        self._means.advance(dt_s, self._random)
+        if drift.gains_per_min > 0.0:
+            change_gains(self.electrodes, drift.gains_per_min * minutes, self._random)
+        is_dying = self._random.uniform(size=len(self._spread)) < drift.deaths_per_min * minutes
+        self.electrodes.gain[is_dying] = 0.0
+        if self._burst_left_s <= 0.0 and self._random.uniform() < drift.bursts_per_min * minutes:
+            self._burst_left_s = self._random.uniform(*BURST_S)
+        height = BURST_HEIGHT if self._burst_left_s > 0.0 else 0.0
+        self._burst_left_s -= dt_s
+        self.electrodes.offset[:] = self._means.values
+        samples *= self.electrodes.gain
+        samples += (self.electrodes.offset + height) * self._spread

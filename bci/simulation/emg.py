@@ -1,4 +1,4 @@
-"""Surface EMG: a pair of muscles for each output, noise whose amplitude follows their contraction."""
+"""Surface EMG: noise whose amplitude follows the contraction of muscles, two for each output and one to squeeze."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Emg:
     Parameters
     ----------
     n_channels, n_outputs : int
-        Electrodes, and outputs: two muscles each, one for the way up and one for the way down.
+        Electrodes, and outputs: two muscles each, one for the way up and one for the way down; one more squeezes.
     rate_hz : float
         Sampling rate.
     random : numpy.random.Generator
@@ -45,12 +45,12 @@ class Emg:
         clarity: float = 1.0,
         mains_hz: float = 50.0,
     ) -> None:
-        n_muscles = 2 * n_outputs
+        n_muscles = 2 * n_outputs + 1
         self._share = np.zeros((n_muscles, n_channels))
         for channel in range(n_channels):
             self._share[channel % n_muscles, channel] += random.uniform(0.7, 1.0)
             self._share[(channel + 1) % n_muscles, channel] += CROSSTALK
-        self._clarity, self._random, self._n_outputs = clarity, random, n_outputs
+        self._clarity, self._random = clarity, random
         high_hz = min(BAND_HZ[1], 0.45 * rate_hz)
         self._sos = butter(2, (min(BAND_HZ[0], high_hz / 2), high_hz), "bandpass", fs=rate_hz, output="sos")
         self._gain = 1.0 / np.sqrt((high_hz - BAND_HZ[0]) / (rate_hz / 2))
@@ -59,9 +59,9 @@ class Emg:
         self._mains = Mains(mains_hz, rate_hz, random)
 
     def samples(self, effort: Array, n_samples: int) -> Array:
-        """The next samples, shape (n_samples, n_channels), while the effort (k,) holds."""
-        effort = effort[: self._n_outputs]
-        wanted = np.concatenate([np.maximum(effort, 0.0), np.maximum(-effort, 0.0)])
+        """The next samples, shape (n_samples, n_channels), while the effort (k + 1,) holds, the squeeze last."""
+        ways, squeeze = effort[:-1], effort[-1:]
+        wanted = np.concatenate([np.maximum(ways, 0.0), np.maximum(-ways, 0.0), squeeze])
         amplitude = RESTING_UV + CONTRACTED_UV * self._clarity * self._pull.take(wanted, n_samples) @ self._share
         white = self._random.standard_normal(amplitude.shape)
         noise, self._state = sosfilt(self._sos, white, axis=0, zi=self._state)

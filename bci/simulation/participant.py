@@ -1,8 +1,9 @@
-"""A simulated participant in a process of its own: watches `bci.world`, and publishes the counts of its neurons."""
+"""A simulated participant in a process of its own: watches `bci.world`, and publishes what it means as `bci.effort`."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from pylsl import local_clock
@@ -10,41 +11,48 @@ from pylsl import local_clock
 from bci.errors import SessionError
 from bci.plan import Plan
 from bci.process import StopFlag, run_in_session
-from bci.simulation.neurons import Neurons
 from bci.simulation.user import User
 from bci.streams.latest import LatestSamples
 from bci.streams.network import configure
 from bci.streams.outlet import open_outlet
-from bci.types import Array
 
-TIME_LAPSE = 5000.0  # a minute of the demo turns the neurons' tuning as three and a half days do
+PERIOD_S = 0.02  # between two looks
+GONE_S = 0.5  # a world as old as this is not looked at any more
+MOVE, SQUEEZE = 1.0, 2.0  # what the world's `active` asks for; 0 is rest
+
+
+def participate(
+    user: User, outputs: Sequence[str], world: LatestSamples, source_id: str, is_over: Callable[[], bool]
+) -> None:
+    """Publish the effort at each moment until it is over: one value per output, and the squeeze of the hand."""
+    k = len(outputs)
+    labels = [*outputs, "squeeze"]
+    outlet = open_outlet("bci.effort", "Effort", labels, ["1"] * len(labels), source_id)
+    shown, shown_s = np.zeros(2 * k + 2), -np.inf
+    next_s = local_clock()
+    while not is_over():
+        for at_s, values in world.pull():
+            shown, shown_s = np.asarray(values, dtype=np.float64), at_s
+        asked = shown[2 * k] if local_clock() - shown_s < GONE_S else 0.0
+        effort = np.zeros(k + 1)
+        if shown_s > -np.inf:
+            effort[:k] = user.effort(shown[:k], shown[k : 2 * k], asked == MOVE)
+        effort[k] = asked == SQUEEZE
+        outlet.push_sample(effort, local_clock())
+        next_s += PERIOD_S
+        time.sleep(max(0.0, next_s - local_clock()))
 
 
 def run(plan: Plan, stop: StopFlag) -> None:
-    """Publish counts at the profile's rate until told to stop."""
+    """Take part in a session until told to stop."""
     if plan.demonstration is None:
         raise SessionError("This session has no simulated participant.", "Start it with `bci demo`.")
     configure(plan.lsl_scope, plan.lsl_session_id)
-    stream, k = plan.profile.stream, len(plan.profile.decoder.outputs)
-    random = np.random.default_rng(plan.demonstration.seed)
-    neurons = Neurons(stream.n_channels, k, random, TIME_LAPSE)
-    labels = [f"neuron{i + 1}" for i in range(stream.n_channels)]
-    outlet = open_outlet(
-        stream.name, stream.type, labels, [stream.unit] * len(labels), stream.source_id, rate_hz=stream.rate_hz
-    )
-    period_s = 1.0 / stream.rate_hz
-    user = User(k, period_s, tau_s=plan.profile.decoder.tau_ms / 1e3, beta=plan.profile.decoder.beta)
+    decoder = plan.profile.decoder
+    user = User(len(decoder.outputs), PERIOD_S, tau_s=decoder.tau_ms / 1e3, beta=decoder.beta)
     world = LatestSamples(f"bci-{plan.session_id}-world")
-    shown: Array = np.zeros(2 * k + 2)
-    next_s = local_clock()
     plan.ready_file("participant").touch()
-    while not stop:
-        for _, sample in world.pull():
-            shown = np.asarray(sample)
-        effort = user.effort(shown[:k], shown[k : 2 * k], bool(shown[2 * k] > 0.5))
-        outlet.push_sample(neurons.counts(effort, period_s), next_s)
-        next_s += period_s
-        time.sleep(max(0.0, next_s - local_clock()))
+    participate(user, decoder.outputs, world, f"bci-{plan.session_id}-effort", stop.__bool__)
     world.close()
 
 

@@ -43,12 +43,13 @@ class Lookout:
 
     Parameters
     ----------
-    source_id : str
-        Only this one; empty: all.
+    source_id, name : str
+        Only the one with this id, or those with this name; both empty: all.
     """
 
-    def __init__(self, source_id: str = "") -> None:
-        self._resolver = pylsl.ContinuousResolver("source_id", source_id) if source_id else pylsl.ContinuousResolver()
+    def __init__(self, source_id: str = "", name: str = "") -> None:
+        wanted = ("source_id", source_id) if source_id else ("name", name) if name else ()
+        self._resolver = pylsl.ContinuousResolver(*wanted)
 
     def results(self) -> list[Found]:
         """What is there now."""

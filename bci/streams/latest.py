@@ -23,15 +23,18 @@ class LatestSamples:
     ----------
     source_id : str
         Which stream.
+    name : str
+        Without a source id, the first stream of this name that is found.
 
     Attributes
     ----------
-    labels : tuple of str
-        Of its channels, once it has been found.
+    source_id, labels : str, tuple of str
+        Of the stream and its channels, once it has been found.
     """
 
-    def __init__(self, source_id: str) -> None:
+    def __init__(self, source_id: str = "", *, name: str = "") -> None:
         self.source_id = source_id
+        self._name = name
         self.labels: tuple[str, ...] = ()
         self._inlet: Any = None
         self._closing = threading.Event()
@@ -58,11 +61,12 @@ class LatestSamples:
             self._inlet.close_stream()
 
     def _find(self) -> None:
-        lookout = Lookout(self.source_id)
+        lookout = Lookout(self.source_id, self._name)
         while not self._closing.wait(LOOK_EVERY_S):
             for found in lookout.results():
                 with contextlib.suppress(StreamError):  # it ended meanwhile
                     inlet, info = open_inlet(found, BUFFER_S)
                     self.labels = tuple(info.get_channel_labels() or ())
+                    self.source_id = found.source_id
                     self._inlet = inlet
                     return

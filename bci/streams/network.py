@@ -9,6 +9,10 @@ import pylsl
 
 Scope = Literal["machine", "link"]
 
+N_PORTS = (
+    128  # within a machine streams are found by asking port by port; of liblsl's own 32, a third session finds none
+)
+
 _configured: list[tuple[str, str]] = []
 
 
@@ -29,6 +33,6 @@ def configure(scope: str = "machine", session_id: str = "") -> None:
         return
     _configured.append((scope, session_id))
     pylsl.set_config_content(
-        f"[ports]\nIPv6 = disable\n[multicast]\nResolveScope = {scope}\n"
+        f"[ports]\nIPv6 = disable\nPortRange = {N_PORTS}\n[multicast]\nResolveScope = {scope}\n"
         f"[lab]\nSessionID = {session_id or 'default'}\n[log]\nlevel = -3\n"
     )

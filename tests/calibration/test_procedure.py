@@ -10,8 +10,7 @@ from bci.decoding.model import load_model
 from bci.errors import ModelError
 from bci.settings import Discrete
 from bci.simulation.drift import correlation_after, turn_directions
-from bci.simulation.neurons import Neurons
-from bci.simulation.rehearsal import DEPTH, Rehearsal
+from bci.simulation.rehearsal import Rehearsal
 from calibration.conductor import Conductor
 from calibration.fit import load_fitting_model
 from calibration.procedure import MODEL_FILE, Procedure
@@ -125,11 +124,9 @@ def test_an_interrupted_calibration_goes_on_from_its_last_finished_step(good, tm
 
 def days_later(profile, days=3):
     """The good participant of seed 1, whose neurons have turned as they do in so many days."""
-    participant, random = Rehearsal(profile, "good", 1), np.random.default_rng(1)
-    neurons = Neurons(profile.stream.n_channels, len(profile.decoder.outputs) + 1, random)
-    neurons.depth_hz *= DEPTH["good"]
-    neurons.directions = turn_directions(neurons.directions, correlation_after(days * 86400.0), random)
-    participant.encode = lambda effort, n: neurons.counts(effort, profile.features.bin_ms / 1e3)[None]
+    participant = Rehearsal(profile, "good", 1)
+    neurons, left = participant.source.neurons, correlation_after(days * 86400.0)
+    neurons.directions = turn_directions(neurons.directions, left, np.random.default_rng(5))
     return participant
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from bci.configs import find_profile
 
-COMMANDS = ["", "demo", "run", "replay", "fit", "evaluate", "streams", "devices", "doctor", "profile", "profile check"]
+COMMANDS = ["", "demo", "run", "replay", "fit", "evaluate", "streams", "devices", "doctor", "profile", "profile check",
+            "simulate", "simulate participant", "simulate amplifier"]  # fmt: skip
 
 
 def bci(*arguments, timeout=60, **options):
@@ -74,6 +75,12 @@ def test_every_wrong_field_of_a_profile_is_named_at_once(tmp_path):
         (("run", "intracortical_rates"), "names no model. Fit one (bci fit FILE"),
         (("run", "intracortical_rates", "--model", "nowhere.npz"), "nowhere.npz does not exist"),
         (("fit", "nowhere.mat", "--profile", "intracortical_rates"), "nowhere.mat does not exist"),
+        (
+            ("simulate", "amplifier", "emg_openbci", "--drift", "rain=2"),
+            "'rain=2' is not understood. Write name=number",
+        ),
+        (("simulate", "participant", "--habits", "delay_s=-1"), "names are delay_s, damping"),
+        (("simulate", "amplifier", "simulated", "--encoder", "eeg"), "EEG with 4 outputs cannot be simulated"),
     ],
 )
 def test_an_operators_mistake_is_one_message_with_the_remedy(arguments, complaint, tmp_path):

@@ -52,7 +52,7 @@ def test_every_command_and_option_that_is_named_exists(line):
     words = shlex.split(line)[1:]
     if words[0] in ("--help", "--version", "COMMAND"):
         return
-    command = words[:2] if words[0] == "profile" and len(words) > 1 else words[:1]
+    command = words[:2] if words[0] in ("profile", "simulate") and len(words) > 1 else words[:1]
     result = run(shlex.join(["bci", *command, "--help"]), ROOT)
     assert result.returncode == 0, line
     for option in (word for word in words if word.startswith("--")):

@@ -44,8 +44,8 @@ def test_the_demo_brings_the_cup(demo):
 def test_its_recording_opens_with_every_stream_inside(demo):
     session, _ = demo
     streams = streams_of(session / "recording.xdf")
-    assert {"SimulatedParticipant", "bci.features", "bci.intents", "bci.commands", "bci.events", "bci.cues",
-            "bci.world", "bci.latency"} == set(streams)  # fmt: skip
+    assert {"SimulatedParticipant", "bci.effort", "bci.features", "bci.intents", "bci.commands", "bci.events",
+            "bci.cues", "bci.world", "bci.latency"} == set(streams)  # fmt: skip
     assert all(len(stream["time_stamps"]) for stream in streams.values())
     assert all(stream["footer"] for stream in streams.values())
     labels = streams["bci.intents"]["info"]["desc"][0]["channels"][0]["channel"]

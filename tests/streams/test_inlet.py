@@ -1,5 +1,8 @@
 """Over real LSL, in one process: outlets made here, read by the inlet of the live loop."""
 
+import os
+import subprocess
+import sys
 import time
 import uuid
 
@@ -153,3 +156,17 @@ def test_every_stream_is_listed_with_what_identifies_it():
     assert (found.type, found.n_channels, found.rate_hz, found.source_id) == ("Rates", 3, 50.0, "unmistakable")
     assert found.host
     del outlet
+
+
+def test_a_machine_with_several_sessions_is_seen_whole():
+    code = """
+from bci.streams.discover import find_all
+from bci.streams.network import configure
+from bci.streams.outlet import open_outlet
+configure("machine")
+outlets = [open_outlet(f"crowd{i}", "Rates", ["a"], ["1"], f"crowd{i}") for i in range(45)]
+print(len({found.source_id for found in find_all(2.0) if found.name.startswith("crowd")}))
+"""
+    ours = {name: value for name, value in os.environ.items() if name != "LSLAPICFG"}  # as configured for operators
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ours)
+    assert int(result.stdout) == 45
