@@ -111,7 +111,8 @@ def learn(
 @njit(cache=True, nogil=True, error_model="numpy")
 def _keep(Ri: Array, i: int, weight: float, r: Array) -> None:
     """R gains `weight` at state i: with a residual of zero nothing else changes."""
-    r[:] = Ri[i]
+    for a in range(len(r)):
+        r[a] = Ri[i, a]
     share = weight / (1.0 + weight * r[i])
     for a in range(len(r)):
         for b in range(len(r)):
@@ -135,7 +136,8 @@ def _learn_precision(M: Array, u: Array, c: float, growth: float, pulse: float, 
 def _residual(y: Array, x: Array, Ct: Array, spread: Array, is_hidden: Array, hidden: Array, e: Array) -> int:
     """Fill e = y - Cx and return how many features teach nothing, naming them in `hidden`."""
     n_hidden = 0
-    e[:] = y
+    for i in range(len(y)):
+        e[i] = y[i]
     for j in range(len(x)):
         for i in range(len(y)):
             e[i] -= x[j] * Ct[j, i]

@@ -152,17 +152,14 @@ def derive(
     told, given the others, is left out of D.
     """
     Ct, L, q, p, spread, nu, _, work, D, G, S, _, _, _, _, _, _, _ = views(block, n, k, m)
-    n_hidden = 0
-    for i in range(n):
-        if is_hidden[i]:
-            hidden[n_hidden] = i
-            n_hidden += 1
+    n_hidden = _name_hidden(is_hidden, hidden)
     counts[0], counts[1] = n_hidden, -1
     if M.shape[0] == 0:
         for j in range(k):
             _precision_times(q, p, factors, Ct[j], L[j], work)
     for j in range(k):
-        nu[:] = Ct[j]
+        for i in range(n):  # element by element: to compile what a slice checks takes seconds
+            nu[i] = Ct[j, i]
         if n_hidden:
             marginalise(M, q, p, factors, hidden, n_hidden, nu, factor, counts, work)
         for i in range(k):
@@ -179,8 +176,9 @@ def derive(
         spread[i] = np.sqrt(variance)
         if not (q[i] > 0.0 and np.isfinite(variance)):
             return False
-    S[:, :], G[:, :] = D, D
     for i in range(k):
+        for j in range(k):
+            S[i, j] = G[i, j] = D[i, j]
         S[i, i] += PRIOR_PRECISION
         G[i, i] += READOUT_RIDGE * trace / k
     invert(S)
@@ -192,8 +190,20 @@ def derive(
     for i in range(k):
         for j in range(k):
             unity += G[i, j] * D[j, i]
-    G *= k / unity
+    for i in range(k):
+        for j in range(k):
+            G[i, j] *= k / unity
     return bool(trace > 0.0 and unity > 0.0 and np.isfinite(trace) and np.isfinite(unity))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _name_hidden(is_hidden: Array, hidden: Array) -> int:
+    n_hidden = 0
+    for i in range(len(is_hidden)):
+        if is_hidden[i]:
+            hidden[n_hidden] = i
+            n_hidden += 1
+    return n_hidden
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

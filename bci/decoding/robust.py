@@ -37,7 +37,8 @@ def innovate(
         Shape (n,), written: ν = y - Cx, beyond 3 deviations cut to 3 (Huber 1964, Ann Math Stat 35:73).
     """
     n, k = len(y), len(effort)
-    nu[:] = y
+    for i in range(n):
+        nu[i] = y[i]
     for j in range(k):
         for i in range(n):
             nu[i] -= effort[j] * Ct[j, i]
