@@ -14,7 +14,7 @@ from bci.errors import BciError
 
 app = typer.Typer(
     name="bci",
-    help="Decode movement intent from neural signals in real time, and move an assistive device with it.",
+    help="Decode movement intent in real time, and move an assistive device with it.",
     epilog="Research software, no medical device. A hardware emergency stop in the motor supply is required.",
     no_args_is_help=True,
     add_completion=False,

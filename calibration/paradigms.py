@@ -312,6 +312,7 @@ class ImageryBlock(_Timed):
         self._fades = assist > 0.0
         self._begin_s, self._cue_s, self._end_s = 0.0, np.nan, np.nan
         self._middle: Array = np.full(n_outputs, CENTRE)
+        self._is_line = np.linalg.matrix_rank(directions) == 1
 
     @property
     def target(self) -> Array:
@@ -334,17 +335,24 @@ class ImageryBlock(_Timed):
             self._cue_s = elapsed_s
             self._cues.append(f"trial {i + 1} class {self.labels[i] + 1}")
         if np.isnan(self._end_s):
-            where = position if self._has_feedback else self._middle
+            where = self._place(position)
             reached = self._reached(where)
             if reached < 0 and elapsed_s - self._cue_s < self._longest_s:
                 return Shown(where, self.target, MOVE, self.assist)
             self._end_s = elapsed_s
             self._is_success = reached == self.labels[i] or not self._has_feedback
             self._cues.append(f"{'success' if self._is_success else 'timeout'} {i + 1}")
-        where = position if self._has_feedback else self._middle
+        where = self._place(position)
         if elapsed_s - self._end_s >= self._breaks_s[i]:
             self._finish(elapsed_s)
         return Shown(where, self._middle, REST, self.assist)
+
+    def _place(self, position: Array) -> Array:
+        """Where the hand may be: in the middle without feedback; on the line where all targets are on one."""
+        if not self._has_feedback:
+            return self._middle
+        along = self._directions[0]
+        return self._middle + along * float(along @ (position - self._middle)) if self._is_line else position
 
     def _reached(self, position: Array) -> int:
         """Class whose target the hand has come to, -1 for none."""

@@ -25,7 +25,6 @@ from calibration.paradigms import (
     ReachBlock,
     RestBlock,
     SqueezeBlock,
-    directions_of,
     radius_of,
 )
 from calibration.program import Phase
@@ -33,6 +32,7 @@ from calibration.states import fit_states
 from calibration.tuning import Noise
 from calibration.wizard import Attempt, Outcome, State, judge, next_phase, save_state, with_attempt
 
+LEARNING = ("assisted", "line", "plane", "unassisted", "recalibration")  # steps in which the decoder learns
 FIRST_ASSIST, QUICK_ASSIST = 0.9, 0.5
 ASSISTED_TIMEOUT_S = 6.0
 IDLE_S = 15.0
@@ -104,11 +104,11 @@ class Procedure:
         self._block = self._make_block(phase)
         if phase.name in ("observation", "imagery"):
             conductor.pipeline.decoder = None
-        elif phase.name in ("assisted", "line", "unassisted", "recalibration", "evaluation"):
+        elif phase.name in (*LEARNING, "evaluation"):
             conductor.pipeline.decoder = VelocityDecoder(self.model(), self.settings())
         self._normal = conductor.pipeline.extractor.statistics()
         if self._block is not None:
-            conductor.begin(self._block, learns=phase.name in ("assisted", "line", "unassisted", "recalibration"))
+            conductor.begin(self._block, learns=phase.name in LEARNING)
 
     def finish(self) -> Attempt:
         """Measure what the step has shown, fit or tune what follows from it, keep everything, and judge."""
@@ -189,7 +189,7 @@ class Procedure:
                 return ReachBlock(k, seconds, random, assist=FIRST_ASSIST, timeout_s=ASSISTED_TIMEOUT_S)
             case "unassisted":
                 return ReachBlock(k, seconds, random, idle_s=LEARN_IDLE_SHARE * seconds)
-            case "imagery" | "line":
+            case "imagery" | "line" | "plane":
                 return self._imagery(seconds, random, phase.name)
             case "recalibration" | "evaluation" if self.state.paradigm == "imagery":
                 return self._imagery(seconds, random, phase.name)
@@ -201,12 +201,12 @@ class Procedure:
         return None
 
     def _imagery(self, seconds: float, random: np.random.Generator, name: str) -> ImageryBlock:
-        """Both ways along the first output, then along each."""
-        is_line = name in ("line", "imagery") and self._k == 1
-        directions = directions_of(1) if is_line else np.vstack([np.eye(self._k), -np.eye(self._k)])
+        """Both ways along each output; on the line along the first."""
+        axes = np.eye(self._k)[: 1 if name == "line" else self._k]
+        directions = np.vstack([axes, -axes])
         n_per_class = max(3, round(seconds / SECONDS_PER_IMAGERY / len(directions)))
         has_feedback = name != "imagery"
-        assist = {"line": FIRST_ASSIST, "recalibration": QUICK_ASSIST}.get(name, 0.0)
+        assist = {"line": FIRST_ASSIST, "plane": FIRST_ASSIST, "recalibration": QUICK_ASSIST}.get(name, 0.0)
         return ImageryBlock(self._k, directions, n_per_class, random, has_feedback=has_feedback, assist=assist)
 
     def _conclude(self, phase: Phase, trace: Trace | None) -> dict[str, float]:
@@ -331,7 +331,7 @@ class Procedure:
     def _keep(self, trace: Trace) -> None:
         statistics = self.conductor.pipeline.extractor.statistics()
         arrays: dict[str, Any] = {name: getattr(trace, name) for name in Trace.__annotations__}
-        if self._phase is not None and self._phase.name in ("assisted", "line", "evaluation"):
+        if self._phase is not None and self._phase.name in ("assisted", "line", "plane", "evaluation"):
             arrays["features"] = arrays["features"][:0]  # the recording has them
         arrays["features"] = arrays["features"].astype(np.float32)
         kept: dict[str, Any] = {f"statistics_{name}": np.array(values) for name, values in statistics.items()}

@@ -88,7 +88,9 @@ def make_program(profile: Profile, paradigm: Paradigm, n_features: int, *, is_qu
     if is_quick:
         return _quick(angle, paradigm)
     wants_discrete = profile.decoder.discrete is not None
-    return _imagery() if paradigm == "imagery" else _movement(n_features, angle, wants_discrete)
+    if paradigm == "imagery":
+        return _imagery(len(profile.decoder.outputs))
+    return _movement(n_features, angle, wants_discrete)
 
 
 def _common() -> tuple[Phase, Phase]:
@@ -132,13 +134,15 @@ def _movement(n_features: int, angle: Gate, wants_discrete: bool) -> tuple[Phase
     )
 
 
-def _imagery() -> tuple[Phase, ...]:
+def _imagery(n_outputs: int) -> tuple[Phase, ...]:
+    """Along one line first, whatever the number of outputs."""
     evaluation = (
         Gate("accuracy", 0.8, is_least=True),
         Gate("initiation_s", 3.0),
         Gate("stop_s", 2.0),
         Gate("loop_p99_ms", 20.0, is_optional=True),
     )
+    plane = () if n_outputs == 1 else (Phase("plane", 160.0, (Gate("assist_left", 0.5),), back_to="line"),)
     return (
         *_common(),
         Phase(
@@ -148,7 +152,8 @@ def _imagery() -> tuple[Phase, ...]:
             back_to="imagery",
         ),
         Phase("line", 160.0, (Gate("assist_left", 0.5),), back_to="imagery"),
-        Phase("evaluation", 160.0, evaluation, back_to="line"),
+        *plane,
+        Phase("evaluation", 160.0, evaluation, back_to="plane" if plane else "line"),
     )
 
 

@@ -66,8 +66,12 @@ def calibrate(wish: Wish) -> int:
     folder, state = _open(home, profile, wish)
     if state.attempts:
         console.print(f"{texts['ui.resumed']} {texts[f'phase.{state.attempts[-1].phase}.title']}")
+    lsl_session_id = ""
     if wish.rehearse is not None:
-        stream = profile.stream.model_copy(update={"source_id": f"rehearsal-{secrets.token_hex(4)}"})
+        lsl_session_id = (
+            f"rehearsal-{secrets.token_hex(4)}"  # out of sight: nobody is to be calibrated with its signals
+        )
+        stream = profile.stream.model_copy(update={"source_id": lsl_session_id})
         profile = profile.model_copy(update={"stream": stream})
     calibration = Calibration(
         participant=wish.participant,
@@ -85,6 +89,7 @@ def calibrate(wish: Wish) -> int:
         folder,
         profile,
         lsl_scope=scope,
+        lsl_session_id=lsl_session_id,
         is_recorded=wish.recording,
         calibration=calibration,
         display=Display(language=wish.language) if wish.display else None,
@@ -178,8 +183,9 @@ class Guide:
             console.print(verdict_line(self._texts, attempt).plain, soft_wrap=True)
             for result in failed_gates(attempt):
                 console.print(f"  {self._texts[f'gate.{result.measure}.advice']}", soft_wrap=True)
-            if not attempt.is_passed:
-                console.print(f"  {what_follows(self._texts, self.program, attempts[:n])}", soft_wrap=True)
+            follows = "" if attempt.is_passed else what_follows(self._texts, self.program, attempts[:n])
+            if follows:
+                console.print(f"  {follows}", soft_wrap=True)
         self._n_told = len(attempts)
 
 

@@ -58,7 +58,7 @@ def _header(
     grid = Table.grid(expand=True)
     grid.add_column(ratio=1)
     grid.add_column(justify="right", no_wrap=True)
-    grid.add_row(Text(title, style="bold", no_wrap=True), Text(_paused(texts, status), style="bold yellow"))
+    grid.add_row(Text(title, style="bold", no_wrap=True), _alarm(texts, status))
     if phase is None:
         grid.add_row(Text(texts["ui.starting"], style="cyan"), "")
         return grid
@@ -74,8 +74,10 @@ def _header(
     return Group(grid, bar)
 
 
-def _paused(texts: Catalogue, status: Mapping[str, Any]) -> str:
-    return texts["ui.paused"] if status.get("is_paused") else ""
+def _alarm(texts: Catalogue, status: Mapping[str, Any]) -> Text:
+    if status.get("is_lost"):
+        return Text(texts["ui.lost"], style="bold red")
+    return Text(texts["ui.paused"] if status.get("is_paused") else "", style="bold yellow")
 
 
 def _map(status: Mapping[str, Any]) -> RenderableType:

@@ -42,6 +42,7 @@ PULL_TIMEOUT_S = 0.02
 READERS_S = 10.0
 LEAD_IN_S = 3.0  # of rest before each block
 TELL_EVERY_S = 0.2
+LOST_S = 1.0  # without a sample
 
 
 class Calibrator:
@@ -85,6 +86,7 @@ class Calibrator:
         self._is_attended = asked.is_attended
         self._phase: Phase | None = None
         self._told_s = -math.inf
+        self._heard_s = time.monotonic()
         self._stamp_s = 0.0
         self._busy_ms: list[float] = []
         self._said = ""
@@ -156,6 +158,7 @@ class Calibrator:
             "is_running": conductor.is_running,
             "is_paused": conductor.is_paused,
             "is_waiting": self.is_waiting,
+            "is_lost": time.monotonic() - self._heard_s > LOST_S,
             "angle_error_deg": conductor.angle_error_deg,
             "assist": conductor.shown.assist,
             "is_squeeze": conductor.shown.mode == SQUEEZE,
@@ -179,6 +182,7 @@ class Calibrator:
         for chunk in chunks:
             self.conductor.push(chunk)
         if chunks:
+            self._heard_s = time.monotonic()
             self._busy_ms.append(1e3 * (time.perf_counter() - began_s))
         for inlet in self.inlets:
             for event in inlet.events():

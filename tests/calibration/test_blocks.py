@@ -109,6 +109,16 @@ def test_imagery_keeps_the_timing_of_the_graz_paradigm():
     assert len(block.trials) == 10
 
 
+def test_along_a_line_the_hand_never_leaves_it_and_in_the_plane_it_may():
+    axes = np.eye(2)
+    for directions, is_line in ((np.vstack([axes[:1], -axes[:1]]), True), (np.vstack([axes, -axes]), False)):
+        block = ImageryBlock(2, directions, 3, random(), has_feedback=True, assist=0.5)
+        history = perform(block, 0.3, aim=lambda shown: shown.target + 0.1)
+        aside = np.abs([shown.position[1] - CENTRE for shown in history]).max()
+        assert (aside < 1e-9) == is_line
+        assert len(block.trials) > 2
+
+
 def perform_line(block):
     history = []
     for i in range(round(2 * block.seconds / BIN_S)):

@@ -31,8 +31,8 @@ def test_no_text_was_left_untranslated():
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_step_and_gate_of_every_program_has_its_words(language, profile):
     texts, paradigm = Catalogue(language), paradigm_of(shipped(profile))
-    for is_quick in (False, True):
-        for phase in make_program(shipped(profile), paradigm, 96, is_quick=is_quick):
+    for changes, is_quick in (({}, False), ({}, True), ({"outputs": ("vx", "vy")}, False)):
+        for phase in make_program(shipped(profile, **changes), paradigm, 96, is_quick=is_quick):
             for part in ("title", "operator", "participant"):
                 assert texts[f"phase.{phase.name}.{part}"]
             for gate in phase.gates:

@@ -44,6 +44,13 @@ def test_the_steps_are_those_of_the_field_in_their_order():
     assert NAMES == ["signals", "rest", "observation", "assisted", "unassisted", "tuning", "discrete", "evaluation"]
 
 
+def test_imagery_moves_a_hand_along_a_line_before_it_moves_it_in_the_plane():
+    one, two = (make_program(shipped("eeg_motor_imagery", outputs=("vx", "vy")[:k]), "imagery", 39) for k in (1, 2))
+    assert [phase.name for phase in one] == ["signals", "rest", "imagery", "line", "evaluation"]
+    assert [phase.name for phase in two] == ["signals", "rest", "imagery", "line", "plane", "evaluation"]
+    assert all(phase.back_to in [p.name for p in program] for program in (one, two) for phase in program)
+
+
 def test_the_steps_follow_one_another_until_control_is_accepted():
     for i, name in enumerate(NAMES):
         assert after(*NAMES[:i]) == name

@@ -42,7 +42,7 @@ def test_every_step_fits_also_when_everything_failed_before_it(language, profile
     for before in program:
         failed = judge(before, {gate.measure: math.nan for gate in before.gates}, 3, 1.0, 0.0)
         for phase in program:
-            for changes in ({}, {"is_waiting": True, "is_running": False}, {"is_paused": True}):
+            for changes in ({}, {"is_waiting": True, "is_running": False}, {"is_paused": True}, {"is_lost": True}):
                 lines = screen(texts, program, [failed], status(phase, **changes)).splitlines()
                 assert len(lines) <= 24, (before.name, phase.name)
                 assert max(map(len, lines)) <= 80
@@ -68,6 +68,11 @@ def test_a_failed_step_says_what_was_measured_what_to_do_and_what_follows():
         "Then this will be repeated", "Press Enter to go on.",
     ):  # fmt: skip
         assert wanted in text
+
+
+def test_a_signal_that_is_lost_is_said_before_anything_else():
+    program = program_of("intracortical_rates")
+    assert "SIGNAL LOST" in screen(Catalogue("en"), program, (), status(program[4], is_lost=True, is_paused=True))
 
 
 def test_before_the_first_status_it_says_that_it_starts():
