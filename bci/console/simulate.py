@@ -26,28 +26,31 @@ from bci.streams.network import configure
 from calibration.user_model import UserModel
 
 EFFORT_ID = "simulated-effort"
+WORLD_GONE_S = 3.0
 Settings = TypeVar("Settings", Drift, UserModel)
 
 
 def simulate_participant(
     world_id: str, tau_ms: float, beta: float, habits: str, pause_share: float, seconds: float | None, network: bool
 ) -> None:
-    """Watch the first world that appears, and mean to do what it asks for, until Ctrl-C or its time is up."""
+    """Watch the first world that appears, and the next when it ends, until Ctrl-C or its time is up."""
     console, is_over, model = Console(), _end(seconds), settings_of(UserModel, habits, "--habits")
     configure("link" if network else "machine")
-    with closing(LatestSamples(world_id, name="bci.world")) as world:
-        with console.status("waiting for a session that shows a cursor and a target (stream 'bci.world')"):
-            while not world.is_open:
-                if is_over():
-                    return
-                time.sleep(PERIOD_S)
-        outputs = outputs_of(world)
-        console.print(f"Watching '{world.source_id}', meaning {', '.join(outputs)}. Ctrl-C ends it.")
-        user = User(
-            len(outputs), PERIOD_S, model=model, tau_s=tau_ms / 1e3, beta=beta, pause_share=pause_share,
-            random=np.random.default_rng(0),
-        )  # fmt: skip
-        participate(user, outputs, world, EFFORT_ID, is_over)
+    random = np.random.default_rng(0)
+    while not is_over():
+        with closing(LatestSamples(world_id, name="bci.world")) as world:
+            with console.status("waiting for a session that shows a cursor and a target (stream 'bci.world')"):
+                while not world.is_open:
+                    if is_over():
+                        return
+                    time.sleep(PERIOD_S)
+            outputs = outputs_of(world)
+            console.print(f"Watching '{world.source_id}', meaning {', '.join(outputs)}. Ctrl-C ends it.")
+            user = User(
+                len(outputs), PERIOD_S, model=model, tau_s=tau_ms / 1e3, beta=beta, pause_share=pause_share,
+                random=random,
+            )  # fmt: skip
+            participate(user, outputs, world, EFFORT_ID, is_over, WORLD_GONE_S)
 
 
 def simulate_amplifier(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -22,9 +23,17 @@ MOVE, SQUEEZE = 1.0, 2.0  # what the world's `active` asks for; 0 is rest
 
 
 def participate(
-    user: User, outputs: Sequence[str], world: LatestSamples, source_id: str, is_over: Callable[[], bool]
+    user: User,
+    outputs: Sequence[str],
+    world: LatestSamples,
+    source_id: str,
+    is_over: Callable[[], bool],
+    patience_s: float = math.inf,
 ) -> None:
-    """Publish the effort at each moment until it is over: one value per output, and the squeeze of the hand."""
+    """Publish the effort at each moment until it is over: one value per output, and the squeeze of the hand.
+
+    A world that has shown something, and then nothing for `patience_s`, ends it too.
+    """
     k = len(outputs)
     labels = [*outputs, "squeeze"]
     outlet = open_outlet("bci.effort", "Effort", labels, ["1"] * len(labels), source_id)
@@ -33,6 +42,8 @@ def participate(
     while not is_over():
         for at_s, values in world.pull():
             shown, shown_s = np.asarray(values, dtype=np.float64), at_s
+        if -math.inf < shown_s < local_clock() - patience_s:
+            return
         asked = shown[2 * k] if local_clock() - shown_s < GONE_S else 0.0
         effort = np.zeros(k + 1)
         if shown_s > -np.inf:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import product
 
 import numpy as np
 
@@ -29,6 +30,7 @@ CALIBRATION_S = 180.0
 SEEDS = (0, 1, 2, 3)
 PUBLISHED_TAU_MS, PUBLISHED_BETA = 120.0, 0.7  # at which learning curves were simulated before
 GAINS = (0.15, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4)  # tried each day
+DISTANCES, RADII = (0.15, 0.3, 0.45, 0.6), (0.04, 0.055, 0.075, 0.1)
 LEAST_LEFT = 0.1  # of the tuning, that the gain makes up for
 
 
@@ -155,6 +157,32 @@ def decay_over_days(days: tuple[int, ...], sigma: float, seconds: float = 200.0)
                 trials[day] += tried[int(np.argmin([mean_time(done) for done in tried]))]
             turned = turn_tuning(turned, CORRELATION_PER_DAY, random)
     return tuple((mean_time(trials[day]), summarise(trials[day]).success_rate) for day in days)
+
+
+def movement_times(
+    distances: Sequence[float] = DISTANCES, radii: Sequence[float] = RADII, seconds: float = 200.0
+) -> Array:
+    """Mean time from one target to another without the dwell, (n_distances, n_radii), decoder as tuned."""
+    trials: list[list[Trial]] = [[] for _ in range(len(distances) * len(radii))]
+    tau_ms, beta = tuned()
+    for seed in SEEDS:
+        loop, decoder = _calibrated(seed)
+        angle = _chance(seed, 6).uniform(0, np.pi)
+        for cell, (distance, radius) in zip(trials, product(distances, radii), strict=True):
+            half_way = distance / 2 * np.array([np.cos(angle), np.sin(angle)])
+            there_and_back = 0.5 + np.where(np.arange(3000)[:, None] % 2, half_way, -half_way)
+            targets = Targets(there_and_back, radius, DWELL_S)
+            again = ClosedLoop(loop.population, targets, tau_ms / 1e3, beta, seed=seed)
+            cell += again.run_compiled(decoder, seconds).trials[1:]
+    times_s = np.array([mean_time(cell) for cell in trials]) - DWELL_S
+    return times_s.reshape(len(distances), len(radii))
+
+
+def law_of(times_s: Array, *predictors: Array) -> tuple[Array, float]:
+    """Least squares of times on a constant and predictors of their shape: weights, and variance explained."""
+    design = np.column_stack([np.ones(times_s.size), *(predictor.ravel() for predictor in predictors)])
+    weights = np.linalg.lstsq(design, times_s.ravel(), rcond=None)[0]
+    return weights, float(1.0 - np.var(times_s.ravel() - design @ weights) / np.var(times_s))
 
 
 def mean_time(trials: Sequence[Trial]) -> float:

@@ -54,6 +54,14 @@ def test_a_longer_delay_costs_what_was_published_when_tuned_again(delay_s, secon
     assert sweep(0.6, 0.075, 0.5, user=UserModel(delay_s=delay_s)).best == pytest.approx(seconds, rel=0.1)
 
 
+@pytest.mark.parametrize(("delay_s", "seconds"), [(0.1, 1.18), (0.3, 1.45), (0.4, 1.73), (0.5, 2.00)])
+def test_and_more_when_gain_and_smoothing_stay_as_they_were(delay_s, seconds):
+    there = {"taus_ms": np.array([90.0]), "betas": np.array([0.9])}
+    assert sweep(0.6, 0.075, 0.5, user=UserModel(delay_s=delay_s), n_trials=400, **there).best == pytest.approx(
+        seconds, rel=0.1
+    )
+
+
 def test_a_user_with_a_wrong_forward_model_does_worse():
     perfect = sweep(0.6, 0.075, 0.5)
     wrong = sweep(0.6, 0.075, 0.5, user=UserModel(believed_gain=0.5))

@@ -3,6 +3,7 @@
 The measured figures are in docs/simulator.md; the bounds are those that the project has set itself.
 """
 
+import numpy as np
 import pytest
 
 from bci.simulation import regressions
@@ -64,3 +65,15 @@ def test_a_decoder_left_alone_decays_over_days_as_published():
     for (seconds, _), published in zip(week, (1.30, 1.48, 1.93, 3.57), strict=True):
         assert seconds == pytest.approx(published, rel=0.15)
     assert week[2][1] >= 0.99
+
+
+def test_movement_time_grows_with_distance_and_one_over_the_squared_radius_rather_than_by_fitts_law():
+    """As in people who control a cursor with an implant (Willett et al. 2017, Journal of Neural Engineering)."""
+    times_s = regressions.movement_times(seconds=100.0)
+    distance, radius = np.meshgrid(regressions.DISTANCES, regressions.RADII, indexing="ij")
+    weights, explained = regressions.law_of(times_s, distance, 1 / radius**2)
+    assert explained > 0.93
+    assert (weights[1:] > 0).all()
+    assert regressions.law_of(times_s, np.log2(distance / (2 * radius) + 1))[1] < explained - 0.2
+    assert (np.diff(times_s, axis=0) > 0).all()
+    assert (np.diff(times_s, axis=1) < 0).all()
