@@ -18,9 +18,9 @@ from calibration import measures as measure
 from calibration.conductor import Conductor, Trace
 from calibration.fit import fit_model
 from calibration.gain import calm_gain, tune_participant
+from calibration.imagery import ImageryBlock
 from calibration.paradigms import (
     Block,
-    ImageryBlock,
     ObservationBlock,
     ReachBlock,
     RestBlock,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from calibration.conductor import Trace
 from calibration.gain import drift_of
+from calibration.imagery import ImageryBlock
 from calibration.measures import (
     COME_TO_REST_S,
     DISCRETE_STATES,
@@ -26,7 +27,6 @@ from calibration.paradigms import (
     REACH,
     REST,
     SQUEEZE,
-    ImageryBlock,
     ObservationBlock,
     ReachBlock,
     SqueezeBlock,

@@ -54,18 +54,6 @@ def test_a_participant_with_poor_signals_is_told_what_is_not_good_enough(tmp_pat
     assert not (tmp_path / MODEL_FILE).exists()
 
 
-def test_imagined_fists_and_feet_move_a_hand_along_a_line_by_the_criteria_of_the_field(tmp_path):
-    laboratory = Laboratory(tmp_path, shipped("eeg_motor_imagery"))
-    assert laboratory.finish() is Outcome.ACCEPTED
-    assert [attempt.phase for attempt in laboratory.procedure.state.attempts] == [
-        "signals", "rest", "imagery", "line", "evaluation"
-    ]  # fmt: skip
-    found = last(laboratory, "evaluation")
-    assert found["accuracy"] >= 0.8
-    assert found["initiation_s"] <= 3.0
-    assert found["stop_s"] <= 2.0
-
-
 def test_a_good_participant_clicks_and_rests_too(good):
     assert good.outcome is Outcome.ACCEPTED
     assert good.seconds <= MOST_S
