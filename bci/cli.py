@@ -49,6 +49,16 @@ class Signals(StrEnum):
     POOR = "poor"
 
 
+class Task(StrEnum):
+    """What the demo asks for."""
+
+    CUP = "cup"
+    CENTRE_OUT = "centre-out"
+    RANDOM = "random"
+    GRID = "grid"
+    PURSUIT = "pursuit"
+
+
 class Encoder(StrEnum):
     """Kinds of simulated signals."""
 
@@ -77,14 +87,15 @@ def _options(
 @app.command()
 def demo(
     seconds: Annotated[float, typer.Option(min=10, max=3600, help="How long, from the first movement on.")] = 60.0,
+    task: Annotated[Task, typer.Option(help="What is asked for.")] = Task.CUP,
     seed: Annotated[int, typer.Option(help="Of the simulated participant and the task.")] = 1,
     sessions: SessionsOption = Path("sessions"),
     display: Annotated[bool, typer.Option("--display", help="Also serve the participant's page.")] = False,
 ) -> None:
-    """Pick up a cup with a simulated participant: the whole path."""
+    """Pick up a cup with a simulated participant, or do another task: the whole path."""
     from bci.console.demo import run_demo
 
-    raise typer.Exit(run_demo(seconds, seed, sessions, display))
+    raise typer.Exit(run_demo(task.value, seconds, seed, sessions, display))
 
 
 @app.command()

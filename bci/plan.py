@@ -19,6 +19,7 @@ PLAN_FILE = "session.json"
 class Demonstration(Section):
     """A session with a simulated participant and a task; absent when real signals are decoded."""
 
+    task: str = "cup"
     seed: int
     observation_s: float
     closed_loop_s: float

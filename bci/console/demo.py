@@ -22,7 +22,7 @@ OBSERVATION_S = 15.0
 SHORTEST_CLOSED_LOOP_S = 3.0
 
 
-def run_demo(seconds: float, seed: int, sessions: Path, has_display: bool) -> int:
+def run_demo(task: str, seconds: float, seed: int, sessions: Path, has_display: bool) -> int:
     """Run the demo and print its summary; the exit code is 0 when it ran to its end."""
     console = Console()
     observation_s = min(OBSERVATION_S, seconds - SHORTEST_CLOSED_LOOP_S)
@@ -30,7 +30,9 @@ def run_demo(seconds: float, seed: int, sessions: Path, has_display: bool) -> in
     plan = create_plan(
         sessions,
         profile,
-        demonstration=Demonstration(seed=seed, observation_s=observation_s, closed_loop_s=seconds - observation_s),
+        demonstration=Demonstration(
+            task=task, seed=seed, observation_s=observation_s, closed_loop_s=seconds - observation_s
+        ),
         display=Display() if has_display else None,
     )
     configure(plan.lsl_scope, plan.lsl_session_id)
@@ -40,7 +42,7 @@ def run_demo(seconds: float, seed: int, sessions: Path, has_display: bool) -> in
             session.start()
         with session:
             where = f": {session.display_url}" if has_display else ": a cup, picked up by thought"
-            watch = Watch(session, f"bci demo{where}", seconds, True)
+            watch = Watch(session, f"bci demo{where}" if task == "cup" else f"bci demo {task}", seconds, True)
             try:
                 show(watch, console)
             finally:
@@ -52,7 +54,7 @@ def run_demo(seconds: float, seed: int, sessions: Path, has_display: bool) -> in
         console.print(f"Ended early. What was recorded is in {plan.folder}.")
         return 1
     result = json.loads(trials_file.read_text(encoding="utf-8"))
-    print_summary(console, plan, [Trial(**trial) for trial in result["trials"]], result["n_cups"])
+    print_summary(console, plan, [Trial(**trial) for trial in result["trials"]], result["figures"])
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rich.console import Console
@@ -16,17 +16,21 @@ from calibration.metrics import Trial, summarise
 INTERVALS = {"samples to intent": "intent", "samples to port": "sent", "samples to device": "acknowledged"}
 
 
-def print_summary(console: Console, plan: Plan, trials: Sequence[Trial] | None, n_cups: int = 0) -> None:
+def print_summary(
+    console: Console, plan: Plan, trials: Sequence[Trial] | None, figures: Mapping[str, float] | None = None
+) -> None:
     """Print success, time to target, bit rate and latency; keep the same figures in summary.json."""
     table = Table.grid(padding=(0, 2))
     result: dict[str, object] = {}
     if trials is not None:
         summary = summarise(trials)
-        result = {**dataclasses.asdict(summary), "n_cups": n_cups}
+        result = {**dataclasses.asdict(summary), "figures": dict(figures or {})}
         rate = f"{100 * summary.success_rate:.0f} %" if trials else "none tried"
-        table.add_row("movements", f"{summary.n_successes} of {summary.n_trials} ({rate}), cups brought: {n_cups}")
+        table.add_row("movements", f"{summary.n_successes} of {summary.n_trials} ({rate})")
         table.add_row("time to target", f"{summary.time_to_target_s:.2f} s, of which {trials[0].dwell_s:g} s dwell"
                       if summary.n_successes else "–")  # fmt: skip
+        for name, value in (figures or {}).items():
+            table.add_row(name, f"{value:.3g}")
         table.add_row("bit rate", f"{summary.bit_rate_bps:.2f} bit/s" if summary.n_successes else "–")
     for title, point in INTERVALS.items():
         p50_ms, p99_ms, n_bins = _latency(plan, point)

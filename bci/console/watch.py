@@ -143,7 +143,7 @@ class Watch:
         if word == "block":
             self.phase = {"observation": "watch the hand and imagine moving it", "closed_loop": "closed loop"}[rest]
         elif word == "trial":
-            self.phase = rest.partition(" ")[2]
+            self.phase = rest.partition(" ")[2] or "to the target"
         elif word in ("success", "timeout"):
             self._n_trials += 1
             self._n_successes += word == "success"

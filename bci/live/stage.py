@@ -18,7 +18,7 @@ from bci.errors import SessionError
 from bci.live.workspace import Workspace
 from bci.plan import Plan, write_json
 from bci.process import StopFlag, run_in_session
-from bci.simulation.tasks import CupTask
+from bci.simulation.targets import CENTRE, TASKS, Task
 from bci.streams.network import configure
 from bci.streams.outlet import open_marker_outlet, open_outlet
 from bci.types import Array
@@ -94,13 +94,14 @@ def rest(stage: Stage, stop: StopFlag, seconds: float = float("inf")) -> None:
         time.sleep(PERIOD_S)
 
 
-def perform(stage: Stage, task: CupTask, seconds: float, stop: StopFlag) -> None:
-    """Run the task in closed loop."""
+def perform(stage: Stage, task: Task, seconds: float, stop: StopFlag) -> None:
+    """Run the task in closed loop; what it does not ask for stays in the middle."""
     stage.cue("block closed_loop")
     start_s = time.monotonic()
     while not stop and (now_s := time.monotonic()) - start_s < seconds:
         stage.look()
-        target = task.update(stage.where.tolist(), now_s)
+        asked = task.update(stage.where.tolist(), now_s)
+        target = np.append(asked, np.full(len(stage.where) - len(asked), CENTRE))
         for cue in task.take_cues():
             stage.cue(cue)
         stage.show(stage.where, target, is_active=True)
@@ -113,7 +114,7 @@ def run(plan: Plan, stop: StopFlag) -> None:
         raise SessionError("This session has no task.", "Start it with `bci demo`.")
     configure(plan.lsl_scope, plan.lsl_session_id)
     random = np.random.default_rng(plan.demonstration.seed + 1)
-    task = CupTask(random)
+    task = TASKS[plan.demonstration.task](random, len(plan.profile.decoder.outputs))
     with contextlib.closing(GuardianClient(plan.runtime, "stage")) as guardian:
         stage = Stage(plan, guardian)
         begun_s = local_clock()
@@ -123,15 +124,15 @@ def run(plan: Plan, stop: StopFlag) -> None:
         observe(stage, ObservationBlock(len(stage.where), plan.demonstration.observation_s, random), stop)
         rest(stage, stop)
         perform(stage, task, plan.demonstration.closed_loop_s, stop)
-        save_trials(plan, task.trials, task.n_cups)
+        save_trials(plan, task.trials, task.figures)
         stage.cue("end")
         stage.show(stage.where, stage.where, is_active=False)
 
 
-def save_trials(plan: Plan, trials: list[Trial], n_cups: int) -> None:
+def save_trials(plan: Plan, trials: list[Trial], figures: dict[str, float]) -> None:
     """Write what was asked and achieved."""
     rows = [dataclasses.asdict(trial) for trial in trials]
-    write_json(plan.path(TRIALS_FILE), {"n_cups": n_cups, "trials": rows})
+    write_json(plan.path(TRIALS_FILE), {"figures": figures, "trials": rows})
 
 
 if __name__ == "__main__":

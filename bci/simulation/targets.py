@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from bci.simulation.tasks import CupTask
 from bci.types import Array
 from calibration.metrics import Trial, achieved_bit_rate
 
@@ -73,6 +74,11 @@ class TargetTask:
         if now_s - self._since_s >= self._timeout_s:
             return self._finish(where, now_s, is_success=False)
         return self.target
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What else tells how it went: nothing."""
+        return {}
 
     def take_cues(self) -> list[str]:
         """Return the cues since the last call."""
@@ -149,6 +155,11 @@ class GridTask:
             self._end_trial(now_s, is_success=False)
             return self._light(where, now_s)
         return self.centre(self.key)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What else tells how it went."""
+        return {"achieved bit rate, bit/s": self.bit_rate_bps}
 
     def take_cues(self) -> list[str]:
         """Return the cues since the last call."""
@@ -228,14 +239,20 @@ class PursuitTask:
         self._n += 1
         return self.target
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """What else tells how it went."""
+        return {"mean distance, workspaces": self.mean_error}
+
     def take_cues(self) -> list[str]:
         """Return the cues since the last call."""
         cues, self.cues = self.cues, []
         return cues
 
 
-Task = TargetTask | GridTask | PursuitTask
+Task = TargetTask | GridTask | PursuitTask | CupTask
 TASKS: dict[str, Callable[[np.random.Generator, int], Task]] = {
+    "cup": lambda random, k: CupTask(random),
     "centre-out": lambda random, k: TargetTask(centre_out(random, k)),
     "random": lambda random, k: TargetTask(anywhere(random, k)),
     "grid": lambda random, k: GridTask(6, random),

@@ -77,6 +77,11 @@ class CupTask:
                 self._finish(where, now_s, is_success=False)
         return self.step.target
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """What else tells how it went."""
+        return {"cups brought": self.n_cups}
+
     def take_cues(self) -> list[str]:
         """Return the cues since the last call."""
         cues, self.cues = self.cues, []

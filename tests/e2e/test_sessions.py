@@ -34,6 +34,7 @@ def test_the_demo_brings_the_cup(demo):
     session, output = demo
     summary = json.loads((session / "summary.json").read_text())
     assert summary["n_trials"] >= 5
+    assert summary["figures"]["cups brought"] >= 1
     assert summary["success_rate"] >= 0.9
     assert summary["latency_intent_ms"]["n_bins"] > 500
     assert summary["latency_acknowledged_ms"]["p50"] < 20.0

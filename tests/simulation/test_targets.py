@@ -106,6 +106,8 @@ def test_the_pursued_target_moves_smoothly_inside_the_workspace_and_the_error_is
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_same_seed_asks_for_the_same(name):
-    one, same = (TASKS[name](np.random.default_rng(3), 2) for _ in range(2))
+    one, same = (TASKS[name](np.random.default_rng(3), 4) for _ in range(2))
+    where = [0.3, 0.4, 0.5, 0.5]
     for i in range(200):
-        np.testing.assert_array_equal(one.update([0.3, 0.4], i * DT_S), same.update([0.3, 0.4], i * DT_S))
+        np.testing.assert_array_equal(one.update(where, i * DT_S), same.update(where, i * DT_S))
+    assert one.figures == pytest.approx(same.figures, nan_ok=True)
