@@ -43,6 +43,14 @@ class Suite(StrEnum):
     REAL = "real"
 
 
+class Signals(StrEnum):
+    """Simulated participants of a rehearsal, by the clarity of their signals."""
+
+    GOOD = "good"
+    MEDIAN = "median"
+    POOR = "poor"
+
+
 class Task(StrEnum):
     """What the demo asks for."""
 
@@ -129,6 +137,34 @@ def run(
     from bci.console.run import run_profile
 
     raise typer.Exit(run_profile(profile, model, seconds, port, sessions, network, recording))
+
+
+@app.command()
+def calibrate(
+    participant: Annotated[str, typer.Argument(metavar="PARTICIPANT", help="A pseudonym: P01.")],
+    profile: Annotated[str, typer.Option("--profile", help="A profile's path or shipped name.")],
+    quick: Annotated[bool, typer.Option("--quick", help="60 s, from the last model.")] = False,
+    new: Annotated[bool, typer.Option("--new", help="Begin anew; default: go on.")] = False,
+    language: Annotated[str, typer.Option(help="en or fr.")] = "en",
+    participants: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("participants"),
+    rehearse: Annotated[Signals | None, typer.Option(help="Simulate.")] = None,
+    pace: Annotated[float, typer.Option(min=1, max=100, help="Of a rehearsal; 1 is life.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of targets and a rehearsal.")] = 1,
+    network: NetworkOption = False,
+    recording: Annotated[bool, typer.Option("--recording/--no-recording", help="Write signals.")] = True,
+    display: Annotated[bool, typer.Option("--display", help="Also serve the participant's page.")] = False,
+) -> None:
+    """Guide a participant to accepted control; nothing is moved.
+
+    Exit code 0: accepted, 3: not accepted, 1: left before the end.
+    """
+    from bci.console.calibrate import Wish, calibrate
+
+    signals = None if rehearse is None else rehearse.value
+    wish = Wish(
+        participant, profile, participants, language, quick, new, signals, seed, pace, network, recording, display
+    )
+    raise typer.Exit(calibrate(wish))
 
 
 @app.command()

@@ -7,7 +7,7 @@ import secrets
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bci import __version__
 from bci.errors import SessionError
@@ -23,6 +23,31 @@ class Demonstration(Section):
     seed: int
     observation_s: float
     closed_loop_s: float
+
+
+class Rehearsed(Section):
+    """A simulated participant for a calibration: how clear the signals are, and how much faster than life."""
+
+    quality: Literal["good", "median", "poor"]
+    seed: int
+    pace: float
+
+
+class Calibration(Section):
+    """A session that calibrates; no device takes part in it.
+
+    `folder` holds the state and the blocks and outlives the session; `prior` is a model to begin with.
+    """
+
+    participant: str
+    folder: Path
+    prior: Path | None
+    paradigm: Literal["movement", "imagery"]
+    is_quick: bool
+    is_attended: bool
+    seed: int
+    language: str
+    rehearsed: Rehearsed | None
 
 
 class Display(Section):
@@ -48,6 +73,7 @@ class Plan(Section):
     lsl_session_id: str
     demonstration: Demonstration | None
     is_recorded: bool
+    calibration: Calibration | None = None
     display: Display | None = None
 
     def path(self, name: str) -> Path:
@@ -68,6 +94,7 @@ def create_plan(
     lsl_session_id: str = "",
     demonstration: Demonstration | None = None,
     is_recorded: bool = True,
+    calibration: Calibration | None = None,
     display: Display | None = None,
 ) -> Plan:
     """Make the session's folder and write its plan.
@@ -97,6 +124,7 @@ def create_plan(
         lsl_session_id=lsl_session_id,
         demonstration=demonstration,
         is_recorded=is_recorded,
+        calibration=calibration,
         display=display,
     )
     plan.path(PLAN_FILE).write_text(plan.model_dump_json(indent=2), encoding="utf-8")

@@ -101,8 +101,8 @@ def test_each_outside_world_is_touched_in_few_places(library, room):
         "serial": {"drivers.transport", "drivers.probe", "bci.live.doctor"},
         "pylsl": {
             *(module_of(p) for p in FILES if module_of(p).startswith(("bci.streams", "bci.recording"))),
-            "bci.live.loop", "bci.live.stage", "bci.live.doctor", "bci.simulation.participant",
-            "bci.simulation.amplifier",            "bci.display.process",
+            "bci.live.loop", "bci.live.stage", "bci.live.doctor", "bci.live.calibrator", "bci.simulation.participant",
+            "bci.simulation.amplifier", "bci.simulation.rehearsed", "bci.display.process",
         },
     }  # fmt: skip
     assert users <= allowed[library]

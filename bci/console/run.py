@@ -26,7 +26,10 @@ def run_profile(
     path = find_profile(name)
     profile = load_profile(path)
     model_path = _find_model(profile, path, model)
-    load_model(model_path)  # a damaged model is refused before any process starts
+    fitted = load_model(model_path)  # a damaged model is refused before any process starts
+    if fitted.shaping:
+        settings = fitted.tuned(profile.decoder)
+        console.print(f"as tuned with this model: smoothing {settings.tau_ms:.0f} ms, gain {settings.beta:.2f}")
     scope = "link" if network else "machine"
     plan = create_plan(sessions, profile, model=model_path, lsl_scope=scope, is_recorded=records)
     configure(plan.lsl_scope, plan.lsl_session_id)

@@ -16,12 +16,15 @@ from typing import Any
 import numpy as np
 
 from bci.errors import ModelError
+from bci.profile import Decoder
 from bci.types import Array
 
 SCHEMA_VERSION = 3
 KIND = "velocity encoding"
 STATES = ("idle", "move", "click", "hold")
 ARRAYS = ("C", "Q", "R")
+SHAPING = ("tau_ms", "beta")
+STATISTICS = ("mean", "variance", "n_seen")
 STATE_ARRAYS = ("means", "covariance")
 LEAST_STATES = 2
 DAMAGES = (  # what NumPy and zipfile raise on bytes that are no model
@@ -85,6 +88,10 @@ class Model:
         For discrete intents, where the profile wants them.
     provenance : dict
         What it was fitted on, and how well it fits.
+    shaping : dict
+        Smoothing `tau_ms` and gain `beta` that were tuned with it; empty: those of the profile.
+    statistics : dict
+        What was normal of each feature when it was fitted, as `Extractor.statistics` gives it; empty: not known.
     spatial : Array or None
         Shape (n_bands, n_components, n_channels): learned spatial filters that make the features; None without any.
     """
@@ -101,7 +108,13 @@ class Model:
     fast_effort: float = 1.0
     discrete: StateModel | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    shaping: dict[str, float] = field(default_factory=dict)
+    statistics: dict[str, list[float]] = field(default_factory=dict)
     spatial: Array | None = None
+
+    def tuned(self, settings: Decoder) -> Decoder:
+        """The profile's settings, with the smoothing and the gain that were tuned with this model."""
+        return settings.model_copy(update=self.shaping)
 
     @property
     def has_position(self) -> bool:
@@ -125,6 +138,8 @@ def save_model(path: Path, model: Model) -> None:
         "nis_gate": model.nis_gate,
         "fast_effort": model.fast_effort,
         "provenance": model.provenance,
+        "shaping": model.shaping,
+        "statistics": model.statistics,
     }
     arrays = {name: np.ascontiguousarray(getattr(model, name)) for name in ARRAYS}
     if model.discrete is not None:
@@ -189,6 +204,8 @@ def load_model(path: Path) -> Model:
             nis_gate=float(meta["nis_gate"]),
             fast_effort=float(meta["fast_effort"]),
             provenance=dict(meta["provenance"]),
+            shaping={name: float(value) for name, value in meta.get("shaping", {}).items()},
+            statistics=dict(meta.get("statistics", {})),
             discrete=discrete,
             spatial=arrays.get("spatial"),
             **{name: arrays[name] for name in ARRAYS},
@@ -222,6 +239,11 @@ def _defect(model: Model) -> str:
     return _shape_defect("means", model.discrete.means, (len(states), n)) or _matrix_defect(
         "covariance", model.discrete.covariance, n
     )
+
+
+def _are_alike(statistics: dict[str, list[float]]) -> bool:
+    lists = list(statistics.values())
+    return len({len(values) for values in lists}) == 1 and bool(np.isfinite(np.array(lists)).all())
 
 
 def _shape_defect(name: str, value: Array, shape: tuple[int, ...]) -> str:

@@ -104,8 +104,7 @@ class Loop:
 
     def use(self, model: Model) -> None:
         """Decode with a model from the next bin on."""
-        settings = self.plan.profile.decoder
-        self.pipeline.decoder = VelocityDecoder(model, settings)
+        self.pipeline.decoder = VelocityDecoder(model, model.tuned(self.plan.profile.decoder))
         self.plan.ready_file("decoder").touch()
 
     def calibrate_once(self) -> None:
@@ -170,6 +169,7 @@ def run(plan: Plan, stop: StopFlag) -> None:
         stack.callback(loop.save)
         write_json(plan.path("realtime.json"), dataclasses.asdict(enter_real_time()))
         if model is not None:
+            extractor.restore(model.statistics)
             loop.use(model)
         plan.ready_file("loop").touch()
         while not stop:

@@ -12,19 +12,21 @@ from typing import Self
 from bci.errors import SessionError
 from bci.live.children import Child, start_child, wait_until_ready
 from bci.live.equipment import device_section, guardian_config, twin_module
-from bci.plan import Plan, write_json
+from bci.plan import Calibration, Plan, write_json
 from bci.profile import Device
 from drivers.link import GuardianClient, Status
 from drivers.twins import TWINS
 
 START_PATIENCE_S = 120.0  # the first start on a machine compiles the kernels
 STOP_PATIENCE_S = 1.0
+PERFORMERS = ("stage", "calibrator")
 PEERS = ("participant", "amplifier")  # simulated ones
 TWIN_PATIENCE_S = 60.0  # the first start of an emulated one compiles its firmware
 ENDING = (
     "stage",
     "display",
     *PEERS,
+    "calibrator",
     "loop",
     "guardian",
     "recorder",
@@ -82,7 +84,7 @@ class Session:
             self.client.request(verb, "caregiver")
 
     def check(self) -> None:
-        """Raise when a process of the session has died; the stage may end, when its task is done.
+        """Raise when a process of the session has died; one that performs a task may end, when it is done.
 
         Raises
         ------
@@ -90,7 +92,7 @@ class Session:
             Naming the process and what it said.
         """
         for child in self.children.values():
-            if not child.is_running and not (child.name == "stage" and child.popen.returncode == 0):
+            if not child.is_running and not (child.name in PERFORMERS and child.popen.returncode == 0):
                 raise SessionError(f"The {child.name} died: {child.complaint()}", f"Its log is {child.log}.")
 
     @property
@@ -100,9 +102,8 @@ class Session:
 
     @property
     def is_over(self) -> bool:
-        """Whether the stage has finished its task."""
-        stage = self.children.get("stage")
-        return stage is not None and not stage.is_running
+        """Whether the task is finished."""
+        return any(not child.is_running for name, child in self.children.items() if name in PERFORMERS)
 
     def close(self) -> None:
         """Disarm the device, then end every process; what was recorded is closed properly."""
@@ -127,18 +128,33 @@ class Session:
 
     def _start(self) -> None:
         plan = self.plan
+        if plan.calibration is not None:
+            self._start_calibration(plan.calibration)
+            return
         self._start_guardian()
         self.client = GuardianClient(plan.runtime, "operator")
         if plan.is_recorded:
             self._launch("recorder", "bci.recording.recorder", str(plan.folder))
-        if plan.display is not None:
-            self._wait(self._launch("display", "bci.display.process", str(plan.folder)), 10.0)
+        self._start_display()
         if plan.demonstration is not None:
             for peer in PEERS:
                 self._launch(peer, f"bci.simulation.{peer}", str(plan.folder))
         self._wait(self._launch("loop", "bci.live.loop", str(plan.folder)), START_PATIENCE_S)
         if plan.demonstration is not None:
             self._launch("stage", "bci.live.stage", str(plan.folder))
+
+    def _start_calibration(self, calibration: Calibration) -> None:
+        """No guardian and no device: nothing that could move."""
+        if self.plan.is_recorded:
+            self._launch("recorder", "bci.recording.recorder", str(self.plan.folder))
+        self._start_display()
+        if calibration.rehearsed is not None:
+            self._launch("participant", "bci.simulation.rehearsed", str(self.plan.folder))
+        self._wait(self._launch("calibrator", "bci.live.calibrator", str(self.plan.folder)), START_PATIENCE_S)
+
+    def _start_display(self) -> None:
+        if self.plan.display is not None:
+            self._wait(self._launch("display", "bci.display.process", str(self.plan.folder)), 10.0)
 
     def _start_guardian(self) -> None:
         """Start the twins that stand in for devices, then the guardian that owns all of them."""

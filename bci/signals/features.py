@@ -132,6 +132,11 @@ class BinFeatures:
         """Which channels are masked, boolean (n_channels,)."""
         return self._masked
 
+    @property
+    def zscore(self) -> AdaptiveZScore | None:
+        """What is normal of each feature; None where nothing is normalised."""
+        return self._zscore
+
     def absorb(self, samples: Array) -> None:
         """Take in samples (n_samples, n_channels) of the bin that is being filled."""
         for start in range(0, len(samples), self._most_rows):

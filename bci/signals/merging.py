@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bci.signals.features import BinFeatures, Extractor
+from bci.signals.normalise import AdaptiveZScore
 from bci.types import Array, Chunk, Event, Frame
 
 AWAY_S = 0.5
@@ -172,6 +173,28 @@ class Merger:
         n = sum(len(parts.channels) for parts in self._streams)
         numbers = f", masked: {' '.join(masked)}" if masked else ""
         return f"channels {n - len(masked)}/{n} ok{numbers}"
+
+    def statistics(self) -> dict[str, list[float]]:
+        """What is normal of each feature now: lists over the features of all streams; empty without normalising."""
+        found: dict[str, list[float]] = {}
+        for zscore in self._zscores():
+            for name, values in zscore.statistics().items():
+                found.setdefault(name, []).extend(values)
+        return found
+
+    def restore(self, statistics: dict[str, list[float]]) -> None:
+        """Begin with what was normal before; with nothing, or another number of features, from nothing."""
+        zscores = self._zscores()
+        if not statistics or len(statistics["mean"]) != sum(len(zscore.mean) for zscore in zscores):
+            return
+        start = 0
+        for zscore in zscores:
+            end = start + len(zscore.mean)
+            zscore.restore({name: values[start:end] for name, values in statistics.items()})
+            start = end
+
+    def _zscores(self) -> list[AdaptiveZScore]:
+        return [parts.zscore for parts in self._streams if parts.zscore is not None]
 
     def _all_ready(self, end_s: float) -> bool:
         return all(follower.is_ready(end_s, self._now_s) for follower in self._followers)

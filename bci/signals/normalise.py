@@ -110,3 +110,12 @@ class AdaptiveZScore:
     def apply(self, features: Array) -> None:
         """Normalise one bin, shape (n_features,), in place."""
         normalise(features, self.mean, self.variance, self._seen, self._frozen, *self._settings)
+
+    def statistics(self) -> dict[str, list[float]]:
+        """What is normal of each feature now, as plain lists."""
+        return {"mean": self.mean.tolist(), "variance": self.variance.tolist(), "n_seen": self._seen.tolist()}
+
+    def restore(self, statistics: dict[str, list[float]]) -> None:
+        """Go on from what was normal before."""
+        self.mean[:], self.variance[:] = statistics["mean"], statistics["variance"]
+        self._seen[:] = np.array(statistics["n_seen"], dtype=np.int64)
