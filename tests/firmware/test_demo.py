@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from bench import Bench
+from bench import Bench, wait_for
 from node_chip import milliseconds
+from test_stop_button import arm
 
 from bci.configs import find_profile
 from bci.console.demo import with_hand
@@ -80,20 +81,19 @@ def test_a_hand_of_ones_own_follows_the_demo_after_its_button_was_tried_and_its_
     two.drive(0.1, STILL)
     two.client.request("reset_stop", "caregiver")
     two.wait(DISARMED)
-    two.drive(2.3, STILL)
     assert not [edge for edge in chip.look() if edge.pin in ("ENABLE", "SERVO0")]
-    two.client.request("arm", "caregiver")
-    assert two.drive(10.0, STILL, until=ACTIVE).state == ACTIVE
-    status = two.drive(1.5, grasp)
-    assert status.axes == ("x", "y", "z", "hand", "hand.hand")
-    assert status.position[0] > 0.22
+    assert arm(two).state == ACTIVE
+    wait_for(lambda: two.drive(0.1, grasp).position[0] > 0.22 and widths_us(chip)[-1] > 1200, 20.0)
+    assert two.statuses[-1].axes == ("x", "y", "z", "hand", "hand.hand")
+    assert widths_us(chip)[0] == pytest.approx(1000, abs=15)  # it was open
     since = chip.mark()
     chip.do("stop")
     pressed, off = chip.wait("STOP", 1, since), chip.wait("ENABLE", 0, since)
     assert milliseconds(pressed, off) <= 20.0
     assert two.drive(0.4, grasp).state == STOP
     assert two.last_motion_s() < two.statuses[-1].stamp_s - 0.2  # the arm in software stands too
+
+
+def widths_us(chip):
     pulses = [edge for edge in chip.look() if edge.pin == "SERVO0"]
-    widths_us = [1e3 * milliseconds(up, down) for up, down in zip(pulses[::2], pulses[1::2], strict=False)]
-    assert widths_us[0] == pytest.approx(1000, abs=15)  # open
-    assert max(widths_us) > 1200  # closing
+    return [1e3 * milliseconds(up, down) for up, down in zip(pulses[::2], pulses[1::2], strict=False)]
