@@ -42,11 +42,13 @@ class Stall:
     def __init__(self, axis: Axis) -> None:
         self._least = STALL_LEAST * (axis.upper - axis.lower)
         self._commanded = deque([0.0] * N_LAGS, maxlen=N_LAGS)
+        self._direction, self._farthest = 1.0, 0.0
         self._history: deque[tuple[float, tuple[float, ...], float]] = deque(maxlen=200)
 
     def rest(self) -> None:
         """Forget: motion begins anew."""
         self._commanded = deque([0.0] * N_LAGS, maxlen=N_LAGS)
+        self._farthest = 0.0
         self._history.clear()
 
     def step(self, velocity: float, position: float, dt_s: float, now_s: float) -> bool:
@@ -56,6 +58,8 @@ class Stall:
         """
         self._commanded.append(self._commanded[-1] + velocity * dt_s)
         history, commanded = self._history, tuple(self._commanded)
+        if self._has_turned(commanded[-1]):
+            history.clear()  # ways there and back cancel, what an axis falls short of them adds up
         history.append((now_s, commanded, position))
         while len(history) > 2 and self._way(history[1], commanded, now_s):
             history.popleft()
@@ -63,6 +67,15 @@ class Stall:
             history.popleft()
         way = self._way(history[0], commanded, now_s)
         return way != 0.0 and not (position - history[0][2]) / way >= STALL_SHARE
+
+    def _has_turned(self, commanded: float) -> bool:
+        """Whether the commands have gone back by more than is judged."""
+        back = (self._farthest - commanded) * self._direction
+        if back > self._least:
+            self._direction = -self._direction
+        if not 0.0 < back <= self._least:
+            self._farthest = commanded
+        return back > self._least
 
     def _way(self, entry: tuple[float, tuple[float, ...], float], commanded: Sequence[float], now_s: float) -> float:
         """The shortest way that may have been commanded since, whatever the lag; 0 when that cannot be judged."""

@@ -41,8 +41,9 @@ def test_an_axis_that_follows_is_left_alone_even_with_lag():
 @given(
     st.lists(st.tuples(st.floats(-0.4, 0.4), st.integers(2, 40)), min_size=1, max_size=12),
     st.integers(0, 4),
+    st.floats(0.6, 1.2),
 )
-def test_an_axis_that_follows_late_is_left_alone_whichever_way_it_turns(pieces, n_late):
+def test_an_axis_that_follows_late_and_not_exactly_is_left_alone_whichever_way_it_turns(pieces, n_late, share):
     b, position = belief(), 0.2
     commands = [0.0] * n_late
     for velocity, n in pieces:
@@ -51,7 +52,7 @@ def test_an_axis_that_follows_late_is_left_alone_whichever_way_it_turns(pieces, 
             b.positions = (position,)
             assert b.follow([velocity], 0.02, now_s) is None
             commands.append(velocity)
-            position += 0.02 * commands[-1 - n_late]
+            position += 0.02 * commands[-1 - n_late] * (share if commands[-1 - n_late] > 0.0 else 1.0)
 
 
 @pytest.mark.parametrize("velocity", [0.05, 0.1, 0.3])
