@@ -19,6 +19,7 @@ STALL_WINDOW_S = 0.25
 STALL_LONGEST_S = 3.0
 STALL_SHARE = 0.3  # of the commanded way that an axis must have gone
 STALL_LEAST = 0.02  # of the range must have been commanded before an axis is judged
+N_LAGS = 6  # an axis may be 0 to 5 periods late, its report included: after a reversal it still goes the other way
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +41,51 @@ class Stall:
 
     def __init__(self, axis: Axis) -> None:
         self._least = STALL_LEAST * (axis.upper - axis.lower)
-        self._commanded = 0.0
-        self._history: deque[tuple[float, float, float]] = deque(maxlen=200)
+        self._commanded = deque([0.0] * N_LAGS, maxlen=N_LAGS)
+        self._direction, self._farthest = 1.0, 0.0
+        self._history: deque[tuple[float, tuple[float, ...], float]] = deque(maxlen=200)
 
     def rest(self) -> None:
         """Forget: motion begins anew."""
+        self._commanded = deque([0.0] * N_LAGS, maxlen=N_LAGS)
+        self._farthest = 0.0
         self._history.clear()
 
     def step(self, velocity: float, position: float, dt_s: float, now_s: float) -> bool:
-        """Whether the axis went less than a third of its commanded way over the last quarter of a second or more."""
-        self._commanded += velocity * dt_s
-        history = self._history
-        history.append((now_s, self._commanded, position))
-        while len(history) > 2 and self._is_enough(history[1], now_s):
-            history.popleft()
-        stamp_s, commanded, begun = history[0]
-        if now_s - stamp_s > STALL_LONGEST_S:
-            history.popleft()
-        way = self._commanded - commanded
-        if now_s - stamp_s < STALL_WINDOW_S or abs(way) < self._least:
-            return False
-        return not (position - begun) / way >= STALL_SHARE
+        """Whether the axis went less than a third of its commanded way over the last quarter of a second or more.
 
-    def _is_enough(self, entry: tuple[float, float, float], now_s: float) -> bool:
-        return now_s - entry[0] >= STALL_WINDOW_S and abs(self._commanded - entry[1]) >= self._least
+        Judged is only a way that is clear, and in the same direction, however late the axis may be.
+        """
+        self._commanded.append(self._commanded[-1] + velocity * dt_s)
+        history, commanded = self._history, tuple(self._commanded)
+        if self._has_turned(commanded[-1]):
+            history.clear()  # ways there and back cancel, what an axis falls short of them adds up
+        history.append((now_s, commanded, position))
+        while len(history) > 2 and self._way(history[1], commanded, now_s):
+            history.popleft()
+        if now_s - history[0][0] > STALL_LONGEST_S:
+            history.popleft()
+        way = self._way(history[0], commanded, now_s)
+        return way != 0.0 and not (position - history[0][2]) / way >= STALL_SHARE
+
+    def _has_turned(self, commanded: float) -> bool:
+        """Whether the commands have gone back by more than is judged."""
+        back = (self._farthest - commanded) * self._direction
+        if back > self._least:
+            self._direction = -self._direction
+        if not 0.0 < back <= self._least:
+            self._farthest = commanded
+        return back > self._least
+
+    def _way(self, entry: tuple[float, tuple[float, ...], float], commanded: Sequence[float], now_s: float) -> float:
+        """The shortest way that may have been commanded since, whatever the lag; 0 when that cannot be judged."""
+        if now_s - entry[0] < STALL_WINDOW_S:
+            return 0.0
+        ways = [now - then for now, then in zip(commanded, entry[1], strict=True)]
+        shortest, longest = min(ways), max(ways)
+        if shortest >= self._least:
+            return shortest
+        return longest if longest <= -self._least else 0.0
 
 
 class Belief:

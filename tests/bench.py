@@ -63,9 +63,14 @@ class Bench:
         guardian = self.start("drivers.guardian", str(self.config(**changes)))
         wait_for(lambda: ready.exists() or guardian.poll() is not None)
         assert guardian.poll() is None, guardian.stderr.read()
-        if self.client is None:
-            self.client = GuardianClient(self.folder, "bench")
+        self.attach()
         return guardian
+
+    def attach(self) -> None:
+        """Become a client of the guardian."""
+        if self.client is None:
+            wait_for((self.folder / "guardian.ready").exists)
+            self.client = GuardianClient(self.folder, "bench")
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen([sys.executable, "-m", *arguments], stderr=subprocess.PIPE)

@@ -23,8 +23,8 @@ def driver_test(*arguments):
 
 @pytest.fixture(scope="module")
 def results():
-    """Each driver on its twin, three at a time: they wait most of the time."""
-    with ThreadPoolExecutor(3) as pool:
+    """Each driver on its twin, two at a time: they wait most of the time."""
+    with ThreadPoolExecutor(2) as pool:
         return dict(zip(NAMES, pool.map(driver_test, NAMES), strict=True))
 
 
