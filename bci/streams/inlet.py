@@ -49,6 +49,7 @@ class Inlet:
         self._columns, self.labels = check_channels(stream, info)
         self.rate_hz = float(info.nominal_srate())
         self._stale_s = stream.stale_after_ms / 1e3
+        Grid(self.rate_hz).split(np.zeros((1, 1)), np.zeros(1))  # compiled now: the first samples would grow too old
         self._grid = Grid(self.rate_hz)
         self._n_dropped = 0
         self._last_stamp_s = np.nan
