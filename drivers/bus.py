@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+from bci.errors import DeviceError
+from drivers.dialogue import Dialogue, Request
 
 EVERYONE = 0xFE
 
@@ -30,3 +33,21 @@ def replies_of(replies: Iterable[Reply], servos: Sequence[int], n_parameters: in
     """The replies of exactly these servos with exactly that many parameters; None while one is missing."""
     found = {r.servo: r for r in replies if r.servo in servos and len(r.parameters) == n_parameters}
     return found if len(found) == len(servos) else None
+
+
+def scan(maker: str, ask: Callable[[int], Request]) -> Dialogue[str]:
+    """Ask numbers 1 to 8 whether they are there; nothing is written.
+
+    Raises
+    ------
+    DeviceError
+        When nobody answers.
+    """
+    found = []
+    for servo in range(1, 9):
+        answer = yield ask(servo)
+        if answer is not None:
+            found.append(str(servo))
+    if not found:
+        raise DeviceError(f"No {maker} servo answers.", "Check power and baud rate.")
+    return f"{maker} servos {', '.join(found)}"

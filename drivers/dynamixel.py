@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from bci.errors import DeviceError
+from drivers import bus
 from drivers.base import Check, Declaration
 from drivers.bus import EVERYONE, Instruction, Reply, replies_of
 from drivers.dialogue import Dialogue, Feedback, Pause, Request, ask
@@ -321,22 +322,11 @@ def _field(block: bytes, name: str) -> int:
     return unpack(block[TABLE[name][0] - FEEDBACK_START :], name)
 
 
-def scan() -> Dialogue[str]:
-    """Ask numbers 1 to 8 whether they are there; nothing is written.
+def _ask(servo: int) -> Request:
+    return Request(encode(Instruction(servo, PING)), 14, partial(read_replies, (servo,), 3), 5e-4)
 
-    Raises
-    ------
-    DeviceError
-        When nobody answers.
-    """
-    found = []
-    for servo in range(1, 9):
-        answer = yield Request(encode(Instruction(servo, PING)), 14, partial(read_replies, (servo,), 3), 5e-4)
-        if answer is not None:
-            found.append(str(servo))
-    if not found:
-        raise DeviceError("No Dynamixel servo answers.", "Check power and baud rate.")
-    return f"Dynamixel servos {', '.join(found)}"
+
+scan = partial(bus.scan, "Dynamixel", _ask)
 
 
 DRIVER = SpokenDriver(

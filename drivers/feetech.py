@@ -13,6 +13,7 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 from bci.errors import DeviceError
+from drivers import bus
 from drivers.base import Check, Declaration
 from drivers.bus import EVERYONE, Instruction, Reply, replies_of
 from drivers.dialogue import Dialogue, Feedback, Request, ask
@@ -273,22 +274,11 @@ class Feetech:
         return Request(wire, n_reply, partial(read_replies, tuple(servos), n_parameters), 5e-4 * len(servos))
 
 
-def scan() -> Dialogue[str]:
-    """Ask numbers 1 to 8 whether they are there; nothing is written.
+def _ask(servo: int) -> Request:
+    return Request(encode(Instruction(servo, PING)), 6, partial(read_replies, (servo,), 0), 5e-4)
 
-    Raises
-    ------
-    DeviceError
-        When nobody answers.
-    """
-    found = []
-    for servo in range(1, 9):
-        answer = yield Request(encode(Instruction(servo, PING)), 6, partial(read_replies, (servo,), 0), 5e-4)
-        if answer is not None:
-            found.append(str(servo))
-    if not found:
-        raise DeviceError("No Feetech servo answers.", "Check power and baud rate.")
-    return f"Feetech servos {', '.join(found)}"
+
+scan = partial(bus.scan, "Feetech", _ask)
 
 
 DRIVER = SpokenDriver(
