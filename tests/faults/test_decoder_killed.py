@@ -19,7 +19,6 @@ from bci.profile import load_profile, parse_profile
 from bci.streams.outlet import open_outlet
 
 N_TRIALS = 20
-BOUND_S = 0.150
 N = 16
 OUTPUTS = ("vx", "vy", "vz", "grasp")
 C = np.column_stack([np.random.default_rng(4).normal(size=(N, 4)), np.full(N, 5.0)])
@@ -133,16 +132,14 @@ def stop_times(bench, session, harm):
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("harm", ["SIGKILL", "SIGSTOP"])
-def test_the_device_stands_within_150_ms_of_the_decoders_death(bench, session, harm, record_property, capsys):
+@pytest.mark.parametrize(
+    "harm",
+    [pytest.param("SIGKILL", marks=pytest.mark.fault("F1")), pytest.param("SIGSTOP", marks=pytest.mark.fault("F2"))],
+)
+def test_the_device_stands_within_150_ms_of_the_decoders_death(bench, session, harm, judge):
     number = getattr(signal, harm)
     times = stop_times(bench, session, lambda loop: loop.send_signal(number))
-    worst_ms, median_ms = 1e3 * max(times), 1e3 * float(np.median(times))
-    record_property("worst_ms", worst_ms)
-    with capsys.disabled():
-        print(f"\n{harm} of the decoder: device stands after {median_ms:.0f} ms, at most {worst_ms:.0f} ms "
-              f"({len(times)} trials, bound {1e3 * BOUND_S:.0f} ms)")  # fmt: skip
-    assert max(times) <= BOUND_S
+    judge([1e3 * value for value in times])
 
 
 def test_the_shipped_demo_profile_has_the_lease_that_this_measures():
