@@ -13,7 +13,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from emulated import chip, emulator, make_chip
 from table import FAULTS, LEAST_TRIALS, Result, lines
+
+__all__ = ["chip", "emulator", "judge", "make_chip"]
 
 PAGE = Path(__file__).parents[2] / "docs" / "safety" / "fault-table.md"
 HEAD = """# Fault table
