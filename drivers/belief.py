@@ -19,6 +19,7 @@ STALL_WINDOW_S = 0.25
 STALL_LONGEST_S = 3.0
 STALL_SHARE = 0.3  # of the commanded way that an axis must have gone
 STALL_LEAST = 0.02  # of the range must have been commanded before an axis is judged
+STALL_LAG_S = 0.08  # a servo that sets out is so late, and its report another period
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,18 @@ class Stall:
         stamp_s, commanded, begun = history[0]
         if now_s - stamp_s > STALL_LONGEST_S:
             history.popleft()
-        way = self._commanded - commanded
+        way = self._commanded_until(now_s - STALL_LAG_S) - commanded
         if now_s - stamp_s < STALL_WINDOW_S or abs(way) < self._least:
             return False
         return not (position - begun) / way >= STALL_SHARE
 
     def _is_enough(self, entry: tuple[float, float, float], now_s: float) -> bool:
-        return now_s - entry[0] >= STALL_WINDOW_S and abs(self._commanded - entry[1]) >= self._least
+        way = self._commanded_until(now_s - STALL_LAG_S) - entry[1]
+        return now_s - entry[0] >= STALL_WINDOW_S and abs(way) >= self._least
+
+    def _commanded_until(self, then_s: float) -> float:
+        entries = (commanded for stamp_s, commanded, _ in reversed(self._history) if stamp_s <= then_s)
+        return next(entries, self._history[0][1])
 
 
 class Belief:

@@ -37,6 +37,14 @@ def test_an_axis_that_follows_is_left_alone_even_with_lag():
     assert run(lambda t: 0.15) == math.inf
 
 
+def test_an_axis_that_sets_out_at_full_speed_after_standing_is_left_alone_although_it_lags():
+    b, begun, ways = belief(), 0.1, [0.0] * 30 + [0.4] * 20
+    for i, velocity in enumerate(ways):
+        position = begun + 0.02 * sum(ways[: max(0, i - 3)])  # 80 ms late
+        b.hear(report(0.02 * i, position), True)
+        assert b.follow([velocity], 0.02, 0.02 * i) is None
+
+
 @pytest.mark.parametrize("velocity", [0.05, 0.1, 0.3])
 def test_an_axis_that_gets_stuck_is_a_fault_soon(velocity):
     stuck_s = 0.5
