@@ -214,7 +214,7 @@ class Guardian:
             for unit in self.units:
                 unit.stand(now_s)
         elif state == m.CHECKING:
-            self.arming = Arming(self.config, self.units, now_s)
+            self.arming = Arming(self.config, self.units, self.log, now_s)
         elif state == m.ACTIVE:
             for unit in self.units:
                 unit.rest()
@@ -237,7 +237,7 @@ class Guardian:
         """
         for unit in self.units:
             try:
-                unit.recover()
+                unit.recover(now_s)
             except DeviceError as error:
                 self.machine.reason = f"still: {error.problem}"
                 return False

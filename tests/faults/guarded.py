@@ -45,6 +45,7 @@ class Wire(MemoryPort):
     def __init__(self, twin, clock, delay_s=0.0):
         self.clock, self.delay_s = clock, delay_s
         self.harm = lambda data, is_request: data
+        self.is_awaited = False  # whoever reads waits for an answer, so time passes
         self._due: list[tuple[float, bytes]] = []
         self._always_readable = os.open("/dev/zero", os.O_RDONLY)
         super().__init__(twin)
@@ -58,6 +59,7 @@ class Wire(MemoryPort):
     def read(self):
         if self.is_unplugged:
             raise DeviceError("Port memory is gone.", "Plug it in.")
+        self.clock.now_s += 0.001 * self.is_awaited
         data = b"".join(answer for due_s, answer in self._due if due_s <= self.now_s)
         self._due = [entry for entry in self._due if entry[0] > self.now_s]
         return data
@@ -139,7 +141,11 @@ class Guarded:
     def open(self, section):
         """As the driver of the only device."""
         if self.driver is None:
-            self.host = NodeHost(self.port)
+            self.port.is_awaited = True
+            try:
+                self.host = NodeHost(self.port)
+            finally:
+                self.port.is_awaited = False
         else:
             self.host = Positioner(
                 self.port, BAUD, self.speaker, self.driver.declaration, n_misses=self.driver.n_misses

@@ -10,7 +10,7 @@ from bci.errors import DeviceError
 from drivers import dynamixel, feetech, robotiq
 from drivers.dynamixel import TRIPPED
 from drivers.exchange import Exchange
-from drivers.machine import ACTIVE, FAULT
+from drivers.machine import ACTIVE, DISARMED, FAULT
 from drivers.twins.dynamixel import DynamixelBus
 from drivers.twins.feetech import FeetechBus
 
@@ -36,6 +36,30 @@ def trials(guarded, seed):
         assert guarded.state == ACTIVE
         assert guarded.now_s - guarded.moved_s < 0.02
         yield sign, random_
+
+
+@pytest.mark.fault("F11")
+@pytest.mark.parametrize("name", ["node"])
+@pytest.mark.parametrize("is_armed", [True, False])
+def test_a_device_that_restarted_is_a_fault_and_then_may_be_armed_without_a_new_guardian(guarded, is_armed):
+    guarded.arm((0.0,) * 4)
+    guarded.go(0.5, (0.3, 0.0, 0.0, 0.0))
+    if not is_armed:
+        guarded.ask("disarm")
+        guarded.go(0.5, (0.0,) * 4)
+    guarded.twin.__init__(positions=guarded.twin.positions)
+    guarded.go(0.8, (0.3, 0.0, 0.0, 0.0))
+    if not is_armed:
+        guarded.ask("arm")
+        guarded.go(0.2, (0.3, 0.0, 0.0, 0.0))
+    assert guarded.state == FAULT
+    assert "silent" in guarded.machine.reason
+    where = guarded.where
+    guarded.ask("acknowledge")
+    guarded.go(1.0, (0.3, 0.0, 0.0, 0.0))
+    assert guarded.state == DISARMED
+    assert guarded.where == where
+    guarded.arm((0.0,) * 4)
 
 
 @pytest.mark.fault("F20")
