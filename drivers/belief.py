@@ -41,6 +41,7 @@ class Stall:
 
     def __init__(self, axis: Axis) -> None:
         self._least = STALL_LEAST * (axis.upper - axis.lower)
+        self._velocity = 0.0  # the last that was not 0
         self._commanded = 0.0
         self._history: deque[tuple[float, float, float]] = deque(maxlen=200)
 
@@ -49,19 +50,27 @@ class Stall:
         self._history.clear()
 
     def step(self, velocity: float, position: float, dt_s: float, now_s: float) -> bool:
-        """Whether the axis went less than a third of its commanded way over the last quarter of a second or more."""
+        """Whether the axis went less than a third of its commanded way over the last quarter of a second or more.
+
+        Each turn of the command begins anew, and what the axis went is counted from where it turned itself: with its
+        lag it goes the other way for a while.
+        """
+        if velocity * self._velocity < 0.0:
+            self._history.clear()
+        self._velocity = velocity or self._velocity
         self._commanded += velocity * dt_s
         history = self._history
         history.append((now_s, self._commanded, position))
         while len(history) > 2 and self._is_enough(history[1], now_s):
             history.popleft()
-        stamp_s, commanded, begun = history[0]
+        stamp_s, commanded, _ = history[0]
         if now_s - stamp_s > STALL_LONGEST_S:
             history.popleft()
         way = self._commanded_until(now_s - STALL_LAG_S) - commanded
         if now_s - stamp_s < STALL_WINDOW_S or abs(way) < self._least:
             return False
-        return not (position - begun) / way >= STALL_SHARE
+        turned = (min if way > 0.0 else max)(entry[2] for entry in history)
+        return not (position - turned) / way >= STALL_SHARE
 
     def _is_enough(self, entry: tuple[float, float, float], now_s: float) -> bool:
         way = self._commanded_until(now_s - STALL_LAG_S) - entry[1]
