@@ -104,10 +104,10 @@ class Post:
 
 
 class Guarded:
-    """A guardian, its device, and a hand on the intents; `step_s` is how finely time passes."""
+    """A guardian, its device, and a hand on the intents; `step_s` is how finely time passes, `least` what is motion."""
 
-    def __init__(self, name, folder: Path, monkeypatch, step_s=0.002, may_stall=()):
-        self.clock, self.step_s = Clock(), step_s
+    def __init__(self, name, folder: Path, monkeypatch, step_s=0.002, may_stall=(), least=0.0):
+        self.clock, self.step_s, self.least = Clock(), step_s, least
         monkeypatch.setattr(time, "monotonic", self.clock)
         monkeypatch.setattr(unit, "load_driver", lambda reference: self)
         self.driver = DRIVERS.get(name)
@@ -166,7 +166,7 @@ class Guarded:
         now_s = self.clock.now_s
         self.twin.step(round(1e3 * now_s), self.step_s)
         where = tuple(self.twin.positions)
-        if where != self.where:
+        if any(abs(b - a) > self.least for a, b in zip(self.where, where, strict=True)):
             self.where, self.moved_s = where, now_s
         if velocity is not None and now_s >= self.intent_s:
             self.index += 1

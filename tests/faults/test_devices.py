@@ -62,6 +62,32 @@ def test_a_device_that_restarted_is_a_fault_and_then_may_be_armed_without_a_new_
     guarded.arm((0.0,) * 4)
 
 
+@pytest.mark.fault("F15")
+@pytest.mark.parametrize("name", ["node", "dynamixel"])
+def test_one_flipped_answer_in_a_hundred_is_borne_and_one_in_five_is_a_fault(guarded):
+    still = (0.0,) * len(guarded.outputs)
+    count = [0, 100]
+
+    def flip(data, is_request):
+        if is_request or not data:
+            return data
+        count[0] += 1
+        return data if count[0] % count[1] else data[:6] + bytes([data[6] ^ 4]) + data[7:]
+
+    guarded.arm(still)
+    guarded.port.harm = flip
+    guarded.go(10.0, (0.1, *still[1:]))
+    assert guarded.state == ACTIVE
+    assert guarded.host.n_bad >= 3
+    count[1] = 5
+    guarded.go(3.0, (0.1, *still[1:]), until=(FAULT,))
+    assert "answers of the device were damaged" in guarded.machine.reason
+    guarded.go(0.3, (0.1, *still[1:]))
+    where = guarded.where
+    guarded.go(1.0, (0.1, *still[1:]))
+    assert guarded.where == where
+
+
 @pytest.mark.fault("F20")
 @servos
 def test_a_stuck_servo_is_a_fault_and_the_others_stand(name, guarded, judge):
