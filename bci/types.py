@@ -107,7 +107,7 @@ class Intent:
     nis : float
         Normalised innovation squared over the number of features, 1 when the features are as the model expects.
     is_confident : bool
-        False after a second of missing or implausible bins: the guardian then holds the device.
+        False after more than three missing or implausible bins in a row: the guardian then holds the device.
     click, hold : float
         Probability, 0 to 1, that a click (or grasp) is meant now, and that standing still is; 0 where the profile
         decodes no discrete intents. The velocity has been scaled by 1 - click - hold already.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from drivers import base
 from drivers.base import Check
 from drivers.checks import common_checks
+from drivers.faultlog import FaultLog
 from drivers.machine import Machine
 from drivers.settings import Config
 from drivers.unit import Unit
@@ -26,12 +27,15 @@ class Arming:
         What must be true.
     units : sequence of Unit
         All devices.
+    log : FaultLog
+        Must take what is written.
     now_s : float
         When it begins.
     """
 
-    def __init__(self, config: Config, units: Sequence[Unit], now_s: float) -> None:
+    def __init__(self, config: Config, units: Sequence[Unit], log: FaultLog, now_s: float) -> None:
         self._config = config
+        self._log = log
         self._units = units
         self._begun_s = now_s
         self._common: list[Check] = []
@@ -52,13 +56,13 @@ class Arming:
         """Go on; true when all have power, false when something is refused, None while it is under way."""
         phases = [unit.phase for unit in self._units]
         if base.OFF in phases or base.STOPPED in phases:
-            self._common = self._common or common_checks(self._config, machine, now_s)
+            self._common = self._common or common_checks(self._config, machine, self._log.n_dropped, now_s)
             return False
         if self._is_powering:
             return True if all(phase == base.ON for phase in phases) else None
         if not all(phase == base.PREPARED for phase in phases):
             return None
-        self._common = common_checks(self._config, machine, now_s)
+        self._common = common_checks(self._config, machine, self._log.n_dropped, now_s)
         if all(check.is_ok for check in self.checks):
             self._is_powering = True
             for unit in self._units:

@@ -15,7 +15,7 @@ RATE_TOLERANCE = 0.2
 LEAST_FREE_MB = 100.0
 
 
-def common_checks(config: Config, machine: Machine, now_s: float) -> list[Check]:
+def common_checks(config: Config, machine: Machine, n_unwritten: int, now_s: float) -> list[Check]:
     """Check the intents, the settings and the log.
 
     Parameters
@@ -24,6 +24,8 @@ def common_checks(config: Config, machine: Machine, now_s: float) -> list[Check]
         As read at the start.
     machine : Machine
         Knows the good and bad intents of the last two seconds.
+    n_unwritten : int
+        Records that the log could not take, the one of this attempt among them.
     now_s : float
         The time.
     """
@@ -32,7 +34,7 @@ def common_checks(config: Config, machine: Machine, now_s: float) -> list[Check]
         _intents(config.intents_hz, machine, now_s),
         make_check("settings", is_same, config.digest[:12] if is_same else "the file was changed since the start",
                    "Restart the session: nothing is taken over while it runs."),
-        _log(config.log_path.parent),
+        _log(config.log_path.parent, n_unwritten),
     ]  # fmt: skip
 
 
@@ -52,12 +54,14 @@ def _intents(nominal_hz: float, machine: Machine, now_s: float) -> Check:
     return make_check("intents", is_ok, found, "Start the decoder; look at the signals.")
 
 
-def _log(folder: Path) -> Check:
+def _log(folder: Path, n_unwritten: int) -> Check:
     remedy = "Free the disk, or choose another folder with --sessions."
     try:
         free_mb = shutil.disk_usage(folder).free / 1e6
     except OSError as error:
         return make_check("fault log", False, f"{folder}: {error.strerror}", remedy)
+    if n_unwritten:
+        return make_check("fault log", False, f"{n_unwritten} records could not be written", remedy)
     if not os.access(folder, os.W_OK):
         return make_check("fault log", False, f"{folder} cannot be written", remedy)
     return make_check("fault log", free_mb >= LEAST_FREE_MB, f"{free_mb:.0f} MB free", remedy)

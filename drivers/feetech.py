@@ -225,6 +225,8 @@ class Feetech:
         if self.series == "sts":
             question = encode(Instruction(EVERYONE, SYNC_READ, bytes((FEEDBACK_START, FEEDBACK_BYTES, *self.servos))))
             replies = yield from ask(self._request(self.servos, FEEDBACK_BYTES, first + question), 1 if first else 2)
+            if replies is None:
+                raise DeviceError("Not every servo answers.", "Check numbers, cables, power and the baud rate.")
         else:  # SCS has no sync read: one after the other
             replies = {}
             for servo in self.servos:
@@ -232,7 +234,7 @@ class Feetech:
                 answer = yield self._request([servo], FEEDBACK_BYTES, first + question)
                 replies |= answer or {}
                 first = b""
-        silent = [servo for servo in self.servos if servo not in (replies or {})]
+        silent = [servo for servo in self.servos if servo not in replies]
         if silent:
             raise DeviceError(f"Servo {', '.join(map(str, silent))} does not answer.", "Check cable and power.")
         return self._feedback(replies)

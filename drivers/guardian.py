@@ -70,17 +70,19 @@ class Guardian:
         self._sent_s = self._acknowledged_s = math.nan
 
     def run(self, stop: list[int]) -> None:
-        """Guard until `stop` holds something; then stop and disarm."""
+        """Guard until `stop` holds something, or a driver raises what it should not; then stop and disarm."""
         self.config.ready_file.touch()
         next_s = last_s = time.monotonic()
-        while not stop:
-            ready = self._wait(max(0.0, min(next_s, self._deadline_s()) - time.monotonic()))
-            now_s = time.monotonic()
-            if now_s - last_s > STALLED_S:
-                self.machine.lose_power(f"the guardian was away for {now_s - last_s:.1f} s", now_s)
-            last_s = now_s
-            next_s = self.step(ready, next_s, now_s)
-        self._shut_down()
+        try:
+            while not stop:
+                ready = self._wait(max(0.0, min(next_s, self._deadline_s()) - time.monotonic()))
+                now_s = time.monotonic()
+                if now_s - last_s > STALLED_S:
+                    self.machine.lose_power(f"the guardian was away for {now_s - last_s:.1f} s", now_s)
+                last_s = now_s
+                next_s = self.step(ready, next_s, now_s)
+        finally:
+            self._shut_down()
 
     def step(self, ready: list[Any], next_s: float, now_s: float) -> float:
         """One turn: hear devices and clients, let time pass, act; return when the next period begins."""
@@ -214,7 +216,7 @@ class Guardian:
             for unit in self.units:
                 unit.stand(now_s)
         elif state == m.CHECKING:
-            self.arming = Arming(self.config, self.units, now_s)
+            self.arming = Arming(self.config, self.units, self.log, now_s)
         elif state == m.ACTIVE:
             for unit in self.units:
                 unit.rest()
@@ -237,7 +239,7 @@ class Guardian:
         """
         for unit in self.units:
             try:
-                unit.recover()
+                unit.recover(now_s)
             except DeviceError as error:
                 self.machine.reason = f"still: {error.problem}"
                 return False

@@ -64,6 +64,7 @@ class Positioner:
         self._lease_s = 0.0
         self._lease_until_s = math.inf
         self._now_s = 0.0
+        self._seen_s = 0.0
         self._ticket = 0
         self._said = 0
         self._is_due = False
@@ -188,13 +189,15 @@ class Positioner:
             return tuple(axis.lower for axis in self.axes)
         if not report.velocities or not self.declaration.has_feedback:
             return report.positions
+        age_s = max(self._now_s - self._seen_s, 0.0)
         moving = zip(report.positions, report.velocities, self.axes, strict=True)
-        return tuple(position + self._braking(velocity, axis) for position, velocity, axis in moving)
+        return tuple(position + self._until_rest(velocity, axis, age_s) for position, velocity, axis in moving)
 
-    def _braking(self, velocity: float, axis: Axis) -> float:
-        """Distance until rest, v²/2a: an arm that is told to be where it was seen swings back."""
+    def _until_rest(self, velocity: float, axis: Axis, age_s: float) -> float:
+        """Way since it was seen and until it rests, v²/2a: an arm that is told to be where it was seen swings back."""
         most = axis.max_speed * self._lease_s
-        return clamp(velocity * abs(velocity) / (2.0 * axis.max_acceleration), -most, most)
+        way = velocity * age_s + velocity * abs(velocity) / (2.0 * axis.max_acceleration)
+        return clamp(way, -most, most)
 
     def _say_goals(self, now_s: float) -> None:
         """The newest goals, never an older set."""
@@ -258,6 +261,7 @@ class Positioner:
         self.acknowledged = max(self.acknowledged, self._said) if self._said else -1
         velocities = result.velocities or self._differences(result, now_s)
         self.report = Report(now_s, result.positions, velocities, result.faults, result.note)
+        self._seen_s = now_s
 
     def _is_plausible(self, feedback: Feedback, now_s: float) -> bool:
         if not all(map(math.isfinite, feedback.positions)):

@@ -102,7 +102,11 @@ class Unit:
             self.trouble = judge_silence(min(silence_s(self.host, now_s), now_s - since_s)) or self.trouble
 
     def prepare(self, lease_s: float, now_s: float) -> None:
-        """Begin the device's own checks."""
+        """Begin the device's own checks; one that has fallen silent needs a new session first."""
+        silence = judge_silence(silence_s(self.host, now_s)) if self.host.report is not None else None
+        if silence is not None and silence.is_fault and not self.is_lost:
+            self.trouble = silence
+            return
         self._try(lambda now_s: self.host.prepare(lease_s, now_s), now_s)
 
     def arm(self, now_s: float) -> None:
@@ -135,14 +139,17 @@ class Unit:
         self.mapping.rest()
         self.belief.rest()
 
-    def recover(self) -> None:
-        """Open a lost port again; a new session with the device begins without power.
+    def recover(self, now_s: float) -> None:
+        """Open the port of a device that is lost or silent again; a new session with it begins without power.
 
         Raises
         ------
         DeviceError
             When it is still not there, or another device is.
         """
+        if not self.is_lost and judge_silence(silence_s(self.host, now_s)) is not None:
+            self.host.close()  # it may have restarted, and knows nothing of our session
+            self.is_lost = True
         if self.is_lost:
             axes, host = self.axes, self._open()
             if host.axes != axes:

@@ -96,6 +96,12 @@ class Bench:
         self.statuses += new
         return new
 
+    def now(self, seconds: float = 5.0) -> Status:
+        """A status of this moment. A socket keeps the ten oldest that were not read, and what follows is lost."""
+        asked_s = time.monotonic()
+        wait_for(lambda: bool(self.look()) and self.statuses[-1].stamp_s >= asked_s, seconds)
+        return self.statuses[-1]
+
     def wait(self, state: str, seconds: float = 3.0) -> Status:
         """Wait without sending intents until a state is reported."""
         wait_for(lambda: any(status.state == state for status in self.look()), seconds)
@@ -120,7 +126,19 @@ class Bench:
         return moved[-1] if moved else -math.inf
 
     def log(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in (self.folder / "guardian.jsonl").read_text().splitlines()]
+        text = (self.folder / "guardian.jsonl").read_text()
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    def wait_logged(self, state: str, seconds: float = 3.0) -> None:
+        """Wait until the guardian's log, which misses nothing, ends with a state."""
+        deadline_s = time.monotonic() + seconds
+        while self.log()[-1]["to"] != state:
+            assert time.monotonic() < deadline_s, f"not {state}: {self.story()}"
+            time.sleep(0.01)
+
+    def story(self) -> str:
+        """The guardian's last transitions, for the message of a failure."""
+        return "; ".join(f"{entry['monotonic_s']} {entry['to']} ({entry['reason']})" for entry in self.log()[-6:])
 
     def close(self) -> None:
         if self.client is not None:

@@ -22,7 +22,7 @@ from bci.types import Array
 
 COAST_S = 0.2  # predicted this long the velocity only decays with tau,
 RAMP_S = 0.2  # then it goes to zero,
-CONFIDENT_S = 1.0  # and after this long the decoder says that it is not confident
+MOST_COASTED = 3  # and after more bins in a row the decoder says that it is not confident: the device is held
 QUIET_S = 1.0  # after an implausible bin nothing is learned for this long
 REFRESH_BINS = 8  # learned bins between two updates of what is derived from C and Q
 NOISE_FLOOR = 1e-3  # of the mean variance: the least that any feature keeps while learning
@@ -94,7 +94,7 @@ class VelocityDecoder:
         self.n_learned = 0
         self._n_quiet = 0
         self._coast_bins, self._ramp_bins = COAST_S / model.bin_s, RAMP_S / model.bin_s
-        self._confident_bins, self._quiet_bins = CONFIDENT_S / model.bin_s, math.ceil(QUIET_S / model.bin_s)
+        self._quiet_bins = math.ceil(QUIET_S / model.bin_s)
         self._is_hidden: Array = np.zeros(n, dtype=np.bool_)
         size = n if len(self._noise.M) else n_factors
         masking = (self._is_hidden, np.zeros(n, dtype=np.int64), np.zeros((size, size)), np.zeros(2, dtype=np.int64))
@@ -107,8 +107,8 @@ class VelocityDecoder:
 
     @property
     def is_confident(self) -> bool:
-        """Whether the last second had a bin that was decoded rather than predicted."""
-        return self.n_coasted <= self._confident_bins
+        """Whether one of the last four bins was decoded rather than predicted."""
+        return self.n_coasted <= MOST_COASTED
 
     @property
     def compiled(self) -> tuple[Any, ...]:

@@ -74,7 +74,8 @@ class Inlet:
         """Wait at most `timeout_s` for samples and return all that are there, cut at gaps.
 
         Samples older than `stale_after_ms` are dropped and counted as lost: after a stall or a reconnection the
-        decoder goes on with the present, it never replays a backlog.
+        decoder goes on with the present, it never replays a backlog. So are those from as far in the future, which only
+        a clock that jumped can stamp: the grid of stamps would never come back from there.
         """
         samples, stamps = self._inlet.pull_chunk(timeout_s, MAX_PULL, min_samples=1, as_numpy=True)
         now_s = pylsl.local_clock()
@@ -82,16 +83,17 @@ class Inlet:
         if len(stamps) == 0:
             return []
         stamps_s = np.asarray(stamps, dtype=np.float64) + self._correction_s
-        self._last_stamp_s = float(stamps_s[-1])
-        fresh = int(np.searchsorted(stamps_s, now_s - self._stale_s)) if stamps_s[0] < now_s - self._stale_s else 0
-        if fresh:
-            self._n_dropped += fresh
-            if fresh == len(stamps_s):
+        self._last_stamp_s = min(float(stamps_s[-1]), now_s)
+        is_of_now = np.abs(stamps_s - now_s) <= self._stale_s
+        if not is_of_now.all():
+            self._n_dropped += len(stamps_s) - int(np.count_nonzero(is_of_now))
+            samples, stamps_s = samples[is_of_now], stamps_s[is_of_now]
+            if len(stamps_s) == 0:
                 return []
         if self._n_dropped:
-            self._event("backlog", f"{self._n_dropped} samples came too late and were dropped.")
+            self._event("backlog", f"{self._n_dropped} samples came too late, or from a wrong clock, and were dropped.")
             self._n_dropped = 0
-        chunks = self._grid.split(self._select(samples[fresh:]), stamps_s[fresh:])
+        chunks = self._grid.split(self._select(samples), stamps_s)
         for chunk in chunks:
             if chunk.n_lost:
                 self._event("gap", f"{chunk.n_lost} samples are missing before {chunk.stamps_s[0]:.3f} s.")

@@ -46,15 +46,18 @@ def test_an_implausible_bin_changes_nothing_and_the_velocity_decays():
     for y in Y[:50]:
         decoder.step(y)
     before = decoder.velocity.copy()
-    for _ in range(5):
+    for i in range(5):
         assert decoder.step(np.full(40, 50.0)) > 3.0
-        assert decoder.is_confident
+        assert decoder.is_confident == (i < 3)
     np.testing.assert_allclose(decoder.velocity, before * decoder.alpha**5)
 
 
 @pytest.mark.parametrize("tau_s", [0.12, 2.0])
-def test_coasting_decays_with_tau_then_ramps_to_zero_then_is_not_confident(tau_s):
-    """Science brief 4.3: beyond 200 ms to zero, beyond 1 s a safe stop; the same for missing and implausible bins."""
+def test_coasting_decays_with_tau_then_ramps_to_zero_and_is_not_confident_beyond_three_bins(tau_s):
+    """Science brief 4.3: beyond 200 ms to zero; fault table, F8: the device is held.
+
+    The same for missing and implausible bins.
+    """
     C, v_int, Y = neurons()
     decoder = decoder_of(model_of(C, v_int), tau_s=tau_s)
     for y in Y[:50]:
@@ -70,7 +73,7 @@ def test_coasting_decays_with_tau_then_ramps_to_zero_then_is_not_confident(tau_s
     decay = decoder.alpha ** np.arange(1, 61)
     ramp = np.clip(2.0 - np.arange(1, 61) * BIN_S / 0.2, 0.0, 1.0)
     np.testing.assert_allclose(speeds, decay * ramp, atol=1e-12)
-    assert confident == [True] * 50 + [False] * 10
+    assert confident == [True] * 3 + [False] * 57
     decoder.step(Y[50])
     assert decoder.is_confident
     assert np.linalg.norm(decoder.velocity) <= before  # from rest again: no leap back to where it was

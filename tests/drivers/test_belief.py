@@ -55,6 +55,14 @@ def test_an_axis_that_follows_late_and_not_exactly_is_left_alone_whichever_way_i
             position += 0.02 * commands[-1 - n_late] * (share if commands[-1 - n_late] > 0.0 else 1.0)
 
 
+def test_an_axis_that_sets_out_at_full_speed_after_standing_is_left_alone_although_it_lags():
+    b, begun, ways = belief(), 0.1, [0.0] * 30 + [0.4] * 20
+    for i, velocity in enumerate(ways):
+        position = begun + 0.02 * sum(ways[: max(0, i - 3)])  # 80 ms late
+        b.hear(report(0.02 * i, position), True)
+        assert b.follow([velocity], 0.02, 0.02 * i) is None
+
+
 @pytest.mark.parametrize("velocity", [0.05, 0.1, 0.3])
 def test_an_axis_that_gets_stuck_is_a_fault_soon(velocity):
     stuck_s = 0.5
@@ -68,6 +76,32 @@ def test_a_slow_axis_that_is_stuck_is_noticed_when_however_late_it_should_have_m
 
 def test_an_axis_that_moves_the_wrong_way_is_a_fault():
     assert run(lambda t: -0.3) <= 0.3
+
+
+def reverse(lag_s, turn_s, speed, stuck_s=math.inf):
+    """Drive to and fro with an axis that lags; when it is a fault, or infinity."""
+    b, dt_s, positions = belief(), 0.02, [0.2]
+    commands = [speed * max(-1.0, min(1.0, math.sin(math.pi * i * dt_s / turn_s) * 4.0)) for i in range(150)]
+    for i in range(len(commands)):
+        b.hear(report(i * dt_s, positions[-1]), True)
+        if b.follow([commands[i]], dt_s, i * dt_s) is not None:
+            return i * dt_s
+        moved = commands[max(0, i - round(lag_s / dt_s))] * dt_s if i * dt_s < stuck_s else 0.0
+        positions.append(positions[-1] + moved)
+    return math.inf
+
+
+@given(
+    lag_s=st.sampled_from([0.02, 0.04, 0.06]),
+    turn_s=st.floats(0.15, 1.0),
+    speed=st.floats(0.05, 0.4),
+)
+def test_an_axis_that_turns_with_a_lag_is_left_alone(lag_s, turn_s, speed):
+    assert reverse(lag_s, turn_s, speed) == math.inf
+
+
+def test_an_axis_that_gets_stuck_after_it_has_turned_is_a_fault_soon():
+    assert 0.0 < reverse(0.02, 0.9, 0.3, stuck_s=1.1) - 1.1 <= 0.4
 
 
 def test_a_gripper_may_be_held_up_by_what_it_grips():

@@ -5,125 +5,23 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import DRIVERS, LEASE_S, MemoryBench
 
 from bci.errors import DeviceError
-from drivers import dynamixel, feetech, fes, maestro, robotiq
+from drivers import feetech, fes
 from drivers.base import OFF, ON, PREPARED, Axis
 from drivers.driver import read_joints
-from drivers.dynamixel import TRIPPED
-from drivers.exchange import Exchange
 from drivers.joint import Goals, Joint
 from drivers.positioner import Positioner
-from drivers.twins.dynamixel import DynamixelBus
 from drivers.twins.feetech import FeetechBus
-from drivers.twins.fes import Stimulator
-from drivers.twins.maestro import MaestroBoard
-from drivers.twins.robotiq import Gripper
 
-DRIVERS = {
-    d.declaration.name: d for d in (feetech.DRIVER, dynamixel.DRIVER, robotiq.DRIVER, maestro.DRIVER, fes.DRIVER)
-}
-TWINS = {
-    "feetech": FeetechBus,
-    "dynamixel": DynamixelBus,
-    "maestro": MaestroBoard,
-    "fes": Stimulator,
-    "robotiq": lambda joints: Gripper(joints[0]),
-}
-LEASE_S = 0.1
 every = pytest.mark.parametrize("name", DRIVERS)
 with_feedback = pytest.mark.parametrize("name", ["feetech", "dynamixel", "robotiq"])
 
 
-class MemoryPort:
-    """A port whose other end is the twin itself; time passes only when it is told to."""
-
-    latency_s = 0.005
-
-    def __init__(self, twin):
-        self.twin, self.now_s, self.answers, self.said = twin, 0.0, b"", []
-        self.is_unplugged = False
-
-    def read(self):
-        if self.is_unplugged:
-            raise DeviceError("Port is gone.", "Plug it in.")
-        data, self.answers = self.answers, b""
-        return data
-
-    def write(self, data):
-        if self.is_unplugged:
-            raise DeviceError("Port is gone.", "Plug it in.")
-        self.said.append((self.now_s, data))
-        self.answers += self.twin.feed(data, round(1e3 * self.now_s))
-
-    def close(self):
-        pass
-
-
-class Bench:
-    """A host and its device; `guard` plays the guardian for a while."""
-
-    def __init__(self, name, **options):
-        self.driver = DRIVERS[name]
-        section = {**self.driver.example, "options": {**self.driver.example["options"], **options}}
-        speaker = self.driver.build(section)
-        self.twin = TWINS[name](speaker.joints)
-        self.port = MemoryPort(self.twin)
-        n_misses = self.driver.n_misses
-        self.host = Positioner(self.port, 1_000_000, speaker, self.driver.declaration, n_misses=n_misses)
-
-    @property
-    def now_s(self):
-        return self.port.now_s
-
-    def pass_time(self, seconds):
-        for _ in range(round(seconds / 0.002)):
-            self.port.now_s += 0.002
-            self.twin.step(round(1e3 * self.port.now_s), 0.002)
-            if not self.port.is_unplugged:
-                self.host.hear(self.port.now_s)
-
-    def guard(self, seconds, velocities=None):
-        for _ in range(round(seconds / 0.02)):
-            if velocities is None:
-                self.host.watch(self.now_s)
-            else:
-                self.host.drive(velocities, LEASE_S, self.now_s)
-            self.pass_time(0.02)
-
-    def prepared(self):
-        self.guard(0.1)
-        self.host.prepare(LEASE_S, self.now_s)
-        self.guard(1.5)
-        return self
-
-    def armed(self):
-        self.prepared()
-        assert self.host.phase == PREPARED, self.host.checks
-        self.host.arm(self.now_s)
-        self.guard(3.0)
-        assert self.host.phase == ON, self.host.checks
-        return self
-
-    def driving(self, fraction=0.5, seconds=0.2):
-        self.armed()
-        self.guard(seconds, self.speeds(fraction))
-        return self
-
-    def speeds(self, fraction):
-        return [fraction * axis.max_speed for axis in self.host.axes]
-
-    def still(self, seconds=0.4):
-        """Whether nothing moves any more, after a moment to brake."""
-        self.pass_time(seconds)
-        before = list(self.twin.positions)
-        self.pass_time(0.1)
-        return before == list(self.twin.positions)
-
-
 @every
 def test_preparing_and_arming_say_what_was_measured_and_move_only_what_must(name):
-    bench = Bench(name).prepared()
+    bench = MemoryBench(name).prepared()
     assert bench.host.phase == PREPARED, bench.host.checks
     assert all(check.is_ok and check.found for check in bench.host.checks)
     before = list(bench.twin.positions)
@@ -136,7 +34,7 @@ def test_preparing_and_arming_say_what_was_measured_and_move_only_what_must(name
 
 @every
 def test_a_velocity_moves_it_at_about_that_velocity(name):
-    bench = Bench(name).armed()
+    bench = MemoryBench(name).armed()
     begun = list(bench.host.report.positions)
     bench.guard(0.4, bench.speeds(0.5))
     for axis, start, now in zip(bench.host.axes, begun, bench.twin.positions, strict=True):
@@ -145,7 +43,7 @@ def test_a_velocity_moves_it_at_about_that_velocity(name):
 
 @every
 def test_acknowledgements_rise_to_the_newest_ticket(name):
-    bench = Bench(name).armed()
+    bench = MemoryBench(name).armed()
     ticket = bench.host.drive(bench.speeds(0.2), LEASE_S, bench.now_s)
     assert bench.host.acknowledged < ticket
     bench.pass_time(0.02)
@@ -154,7 +52,7 @@ def test_acknowledgements_rise_to_the_newest_ticket(name):
 
 @every
 def test_without_set_points_it_comes_to_rest_within_its_lease_although_the_host_lives(name):
-    bench = Bench(name).driving()
+    bench = MemoryBench(name).driving()
     bench.pass_time(LEASE_S + 0.02)
     where = list(bench.twin.positions)
     assert bench.still()
@@ -165,7 +63,7 @@ def test_without_set_points_it_comes_to_rest_within_its_lease_although_the_host_
 
 @every
 def test_a_host_that_dies_leaves_at_most_a_lease_of_travel(name):
-    bench = Bench(name).driving(1.0)
+    bench = MemoryBench(name).driving(1.0)
     where = list(bench.twin.positions)
     for _ in range(500):
         bench.port.now_s += 0.002
@@ -178,7 +76,7 @@ def test_a_host_that_dies_leaves_at_most_a_lease_of_travel(name):
 @every
 @pytest.mark.parametrize("order", ["stand", "stop", "disarm"])
 def test_every_order_to_end_motion_ends_it(name, order):
-    bench = Bench(name).driving()
+    bench = MemoryBench(name).driving()
     getattr(bench.host, order)(bench.now_s)
     assert bench.still()
     assert (bench.host.phase == ON) is (order == "stand")
@@ -186,7 +84,7 @@ def test_every_order_to_end_motion_ends_it(name, order):
 
 @every
 def test_nothing_moves_again_without_set_points(name):
-    bench = Bench(name).driving()
+    bench = MemoryBench(name).driving()
     bench.host.stand(bench.now_s)
     bench.guard(0.4)
     where = list(bench.twin.positions)
@@ -198,7 +96,7 @@ def test_nothing_moves_again_without_set_points(name):
 
 @with_feedback
 def test_one_lost_order_to_stand_is_made_good_by_the_next_question(name):
-    bench = Bench(name).driving()
+    bench = MemoryBench(name).driving()
     feed, bench.twin.feed = bench.twin.feed, lambda data, now_ms: b""
     bench.host.stand(bench.now_s)
     bench.twin.feed = feed
@@ -211,7 +109,7 @@ def test_one_lost_order_to_stand_is_made_good_by_the_next_question(name):
 @every
 @given(bad=st.sampled_from([math.nan, math.inf, -math.inf]))
 def test_what_is_not_finite_never_reaches_the_wire_as_motion(name, bad):
-    bench = Bench(name).armed()
+    bench = MemoryBench(name).armed()
     before = list(bench.twin.positions)
     bench.guard(0.2, [bad] * len(bench.host.axes))
     assert list(bench.twin.positions) == pytest.approx(before, abs=0.01)
@@ -219,7 +117,7 @@ def test_what_is_not_finite_never_reaches_the_wire_as_motion(name, bad):
 
 @every
 def test_bounds_are_never_left(name):
-    bench = Bench(name).armed()
+    bench = MemoryBench(name).armed()
     for fraction in (1.0, -1.0):
         bench.guard(4.0, bench.speeds(fraction))
         for axis, position in zip(bench.host.axes, bench.twin.positions, strict=True):
@@ -227,27 +125,10 @@ def test_bounds_are_never_left(name):
 
 
 @every
-def test_a_device_that_answers_no_more_is_a_fault_in_words(name):
-    bench = Bench(name).driving()
-    bench.port.twin = None
-    bench.port.write = lambda data: None
-    bench.guard(0.3, bench.speeds(0.5))
-    assert "answer" in bench.host.report.faults[0]
-
-
-@every
-def test_unplugging_is_a_typed_error(name):
-    bench = Bench(name).driving()
-    bench.port.is_unplugged = True
-    with pytest.raises(DeviceError, match="gone"):
-        bench.host.hear(bench.now_s)
-
-
-@every
 @settings(max_examples=15)
 @given(noise=st.binary(min_size=1, max_size=40))
 def test_garbage_before_answers_does_not_move_positions(name, noise):
-    bench = Bench(name).armed()
+    bench = MemoryBench(name).armed()
     positions = bench.host.report.positions
     bench.port.answers = noise
     bench.guard(0.06)
@@ -256,7 +137,7 @@ def test_garbage_before_answers_does_not_move_positions(name, noise):
 
 @pytest.mark.parametrize("name", ["feetech", "dynamixel"])
 def test_a_hand_on_a_servo_stops_its_goal_one_lease_ahead(name):
-    bench = Bench(name).driving()
+    bench = MemoryBench(name).driving()
     for servo in bench.twin.servos.values():
         servo.is_stuck = True
     bench.guard(1.0, bench.speeds(1.0))
@@ -267,7 +148,7 @@ def test_a_hand_on_a_servo_stops_its_goal_one_lease_ahead(name):
 
 @pytest.mark.parametrize("name", ["feetech", "dynamixel"])
 def test_a_servo_that_was_set_wrongly_is_not_armed(name):
-    bench = Bench(name)
+    bench = MemoryBench(name)
     number = next(iter(bench.twin.servos))
     bench.twin.write(number, "mode", 1)
     bench.prepared()
@@ -281,7 +162,7 @@ def test_a_servo_that_was_set_wrongly_is_not_armed(name):
 
 
 def test_a_register_that_does_not_take_its_limit_prevents_arming():
-    bench = Bench("feetech")
+    bench = MemoryBench("feetech")
     store = bench.twin._store
     bench.twin._store = lambda servo, start, data: None if start == 48 else store(servo, start, data)
     bench.prepared()
@@ -289,48 +170,11 @@ def test_a_register_that_does_not_take_its_limit_prevents_arming():
     assert "torque_limit" in bench.host.checks[-1].found
 
 
-def test_a_position_that_it_cannot_have_reached_is_not_believed_and_three_are_a_fault():
-    bench = Bench("feetech").armed()
-    positions = bench.host.report.positions
-    servo = bench.twin.servos[1]
-    servo.position += 800
-    bench.guard(0.04)
-    assert bench.host.report.positions == pytest.approx(positions, abs=0.01)
-    assert not bench.host.report.faults
-    bench.guard(0.06)
-    assert "reached" in bench.host.report.faults[0]
-
-
-def test_corrupt_feedback_with_a_right_sum_is_not_believed():
-    bench = Bench("feetech").armed()
-    positions = bench.host.report.positions
-
-    def swap(answer):  # two bytes of one servo's position: the sum does not see it
-        i = answer.find(b"\xff\xff\x01\x0c")
-        return answer if i < 0 else answer[: i + 5] + answer[i + 6 : i + 4 : -1] + answer[i + 7 :]
-
-    bench.twin.corrupt = swap
-    bench.guard(0.04)
-    assert bench.host.n_bad > 0
-    assert bench.host.report.positions == pytest.approx(positions, abs=0.01)
-
-
-@pytest.mark.parametrize(("name", "word"), [("feetech", "overload"), ("dynamixel", "overload")])
-def test_a_servos_own_error_is_a_fault_in_its_words(name, word):
-    bench = Bench(name).driving()
-    if name == "feetech":
-        bench.twin.errors[2] = 32
-    else:
-        bench.twin.write(2, "hardware_error", 32)
-    bench.guard(0.06, bench.speeds(0.5))
-    assert word in " ".join(bench.host.report.faults)
-
-
 def test_scs_servos_are_read_one_by_one_and_move_too():
     joints = [{"raw_lower": 200, "raw_upper": 800, **{k: v for k, v in a.items() if "raw" not in k}}
               for a in feetech.DRIVER.example["axes"]]  # fmt: skip
     speaker = feetech.DRIVER.build({"axes": joints, "options": {"series": "scs"}})
-    bench = Bench("feetech")
+    bench = MemoryBench("feetech")
     bench.twin = bench.port.twin = FeetechBus(speaker.joints, "scs")
     bench.host = Positioner(bench.port, 1_000_000, speaker, feetech.DRIVER.declaration)
     bench.armed()
@@ -340,9 +184,9 @@ def test_scs_servos_are_read_one_by_one_and_move_too():
 
 
 def test_dynamixels_watchdog_is_proved_by_silence_and_old_firmware_is_refused():
-    bench = Bench("dynamixel").armed()
+    bench = MemoryBench("dynamixel").armed()
     assert "tripped in silence" in bench.host.checks[-1].found
-    bench = Bench("dynamixel")
+    bench = MemoryBench("dynamixel")
     bench.twin.has_watchdog = False
     bench.prepared()
     bench.host.arm(bench.now_s)
@@ -351,33 +195,23 @@ def test_dynamixels_watchdog_is_proved_by_silence_and_old_firmware_is_refused():
     assert "did not trip" in bench.host.checks[-1].found
 
 
-def test_dynamixels_own_watchdog_trips_when_the_host_falls_silent_while_driving():
-    bench = Bench("dynamixel").driving()
-    for _ in range(80):
-        bench.port.now_s += 0.002
-        bench.twin.step(round(1e3 * bench.port.now_s), 0.002)
-    assert bench.twin.read(1, "bus_watchdog") == TRIPPED
-    bench.guard(0.06, bench.speeds(0.5))
-    assert "bus watchdog has tripped" in " ".join(bench.host.report.faults)
-
-
 @pytest.mark.parametrize("name", ["feetech", "dynamixel"])
 def test_limp_servos_lose_torque_when_disarmed_and_others_keep_it(name):
     for is_limp in (True, False):
-        bench = Bench(name, is_limp=is_limp).driving()
+        bench = MemoryBench(name, is_limp=is_limp).driving()
         bench.host.disarm(bench.now_s)
         assert [bench.twin.read(servo, "torque_enable") for servo in bench.twin.servos] == [0 if is_limp else 1] * 3
 
 
 def test_a_feetech_servo_is_limited_before_it_has_power():
-    bench = Bench("feetech", torque_limit=0.25).prepared()
+    bench = MemoryBench("feetech", torque_limit=0.25).prepared()
     assert bench.twin.read(1, "torque_limit") == 250
     assert bench.twin.read(1, "goal_velocity") == round(1.0 * 1956 / 3.0)
     assert bench.twin.read(1, "torque_enable") == 0
 
 
 def test_a_gripper_holds_what_it_holds_through_stop_and_silence():
-    bench = Bench("robotiq").armed()
+    bench = MemoryBench("robotiq").armed()
     bench.twin.object_at = 120.0
     bench.guard(2.0, [1.0])
     assert bench.host.report.note == "object held"
@@ -388,16 +222,8 @@ def test_a_gripper_holds_what_it_holds_through_stop_and_silence():
     assert bench.twin.position == pytest.approx(120.0, abs=1)
 
 
-@pytest.mark.parametrize("fault", [8, 10, 12, 14])
-def test_a_grippers_fault_is_told_in_words(fault):
-    bench = Bench("robotiq").driving()
-    bench.twin.fault = fault
-    bench.guard(0.06, [0.5])
-    assert robotiq.FAULTS[fault] in bench.host.report.faults[0]
-
-
 def test_a_stop_ends_the_stroke_of_activation():
-    bench = Bench("robotiq").prepared()
+    bench = MemoryBench("robotiq").prepared()
     bench.host.arm(bench.now_s)
     bench.pass_time(0.4)
     assert bench.twin.is_moving
@@ -408,7 +234,7 @@ def test_a_stop_ends_the_stroke_of_activation():
 
 
 def test_a_maestro_without_time_out_is_not_armed():
-    bench = Bench("maestro")
+    bench = MemoryBench("maestro")
     bench.twin.timeout_ms = 0
     bench.prepared()
     assert bench.host.phase == OFF
@@ -416,7 +242,7 @@ def test_a_maestro_without_time_out_is_not_armed():
 
 
 def test_a_maestro_drops_its_pulses_when_the_host_dies():
-    bench = Bench("maestro").driving()
+    bench = MemoryBench("maestro").driving()
     for _ in range(150):
         bench.port.now_s += 0.002
         bench.twin.step(round(1e3 * bench.port.now_s), 0.002)
@@ -442,13 +268,13 @@ def test_a_ceiling_that_is_exceeded_or_absurd_is_refused(options):
 
 @given(st.floats(allow_nan=True), st.floats(allow_nan=True))
 def test_no_pulse_exceeds_the_ceiling_whatever_the_level(first, second):
-    bench = Bench("fes").armed()
+    bench = MemoryBench("fes").armed()
     for level in (first, second):
         assert 0.0 <= fes.Fes.current_ma(bench.twin.joints[0], level) <= 12.0
 
 
 def test_every_pulse_is_balanced_and_below_the_ceiling_and_standing_is_silence():
-    bench = Bench("fes").driving(1.0, seconds=2.0)
+    bench = MemoryBench("fes").driving(1.0, seconds=2.0)
     assert max(current for _, _, current, _ in bench.twin.pulses) <= 12.0
     assert all(charge == 0.0 for *_, charge in bench.twin.pulses)
     gaps = [b[0] - a[0] for a, b in zip(bench.twin.pulses, bench.twin.pulses[1:], strict=False)]
@@ -468,7 +294,7 @@ def test_an_unbalanced_or_too_strong_pulse_cannot_be_made(width_us, currents):
 
 
 def test_an_electrode_error_ends_stimulation_at_once_and_nothing_is_sent_again():
-    bench = Bench("fes").driving(1.0, seconds=0.5)
+    bench = MemoryBench("fes").driving(1.0, seconds=0.5)
     bench.twin.errors[0] = 10
     bench.host.drive([1.0], LEASE_S, bench.now_s)
     n = len([data for _, data in bench.port.said if len(data) > 20])
@@ -521,22 +347,8 @@ def test_options_that_a_driver_does_not_have_are_refused_by_name():
         read_joints([AXIS, AXIS])
 
 
-def test_an_answer_of_the_previous_request_is_thrown_away_before_the_next():
-    bench = Bench("dynamixel").armed()
-    exchange = Exchange(bench.port, 1_000_000)
-    heard = []
-    read_model = dynamixel.encode(dynamixel.Instruction(1, dynamixel.READ, b"\x00\x00\x02\x00"))
-    bench.port.answers = bench.twin.feed(read_model, 1)  # late, and as long as what is asked next
-    bench.twin.silent = {1}
-    exchange.begin(bench.host._speaker._get(1, "current_limit"), heard.append, 0.0)
-    for second in (1.0, 2.0, 3.0):
-        exchange.advance(second)
-    assert isinstance(heard[0], DeviceError)
-    assert exchange.n_silent == 3
-
-
 def test_no_motion_is_ever_sent_twice_because_an_answer_is_missing():
-    bench = Bench("dynamixel").driving()
+    bench = MemoryBench("dynamixel").driving()
     bench.twin.silent = {1, 2, 3}
     bench.port.said.clear()
     bench.host.drive(bench.speeds(0.5), LEASE_S, bench.now_s)

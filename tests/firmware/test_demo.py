@@ -29,7 +29,7 @@ def demo(folder, *arguments, **options):
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.usefixtures("_emulator")
+@pytest.mark.usefixtures("emulator")
 def test_the_whole_demo_runs_on_the_emulated_microcontroller(tmp_path):
     result = demo(tmp_path, "--device", "node-avr", "--seconds", "10")
     assert result.returncode == 0, result.stderr

@@ -18,7 +18,7 @@ DECIMALS = "-DDECIMAL_DIG=__DECIMAL_DIG__"  # which Arduino's WString.cpp misses
 
 
 @pytest.fixture(scope="module")
-def program(_emulator, tmp_path_factory):
+def program(emulator, tmp_path_factory):
     if not ARDUINO.exists():
         pytest.skip("no Arduino core: apt-get install arduino-core-avr")
     folder = tmp_path_factory.mktemp("sketch")

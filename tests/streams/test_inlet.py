@@ -12,10 +12,17 @@ import pytest
 
 from bci.errors import StreamError
 from bci.profile import Stream
+from bci.signals.grid import Grid
 from bci.streams.discover import find_all
 from bci.streams.inlet import Inlet
 from bci.streams.latest import LatestSamples
 from bci.streams.outlet import open_marker_outlet, open_outlet
+
+
+@pytest.fixture(autouse=True, scope="module")
+def warm():
+    """Load the compiled code of the grid first: samples that wait for it would be stale."""
+    Grid(50.0).split(np.zeros((1, 1)), np.zeros(1))
 
 
 def unique():
@@ -121,6 +128,20 @@ def test_a_backlog_is_dropped_and_never_decoded():
         assert np.concatenate([c.samples for c in chunks])[:, 0].tolist() == [99.0]
         assert chunks[0].n_lost > 30
         assert {"backlog", "gap", "silent"} <= {event.code for event in inlet.events()}
+
+
+@pytest.mark.parametrize("jump_s", [10.0, -10.0])
+def test_a_sample_from_a_clock_that_jumped_is_dropped_and_the_next_is_used(jump_s):
+    name = unique()
+    outlet = source(name)
+    with Inlet(wanted(name, stale_after_ms=150), wait_s=5) as inlet:
+        time.sleep(0.3)
+        now = pylsl.local_clock()
+        feed(outlet, range(4), [now, now + 0.02, now + 0.04 + jump_s, now + 0.06])
+        chunks = pull_for(inlet, 0.3)
+        assert np.concatenate([c.samples for c in chunks])[:, 0].tolist() == [0.0, 1.0, 3.0]
+        assert sum(c.n_lost for c in chunks) == 1
+        assert np.concatenate([c.stamps_s for c in chunks]) == pytest.approx([now, now + 0.02, now + 0.06], abs=2e-3)
 
 
 def test_a_silent_source_shows_in_the_age_of_its_data():
