@@ -14,8 +14,8 @@ from bci.errors import BciError
 
 app = typer.Typer(
     name="bci",
-    help="Decode movement intent in real time, and move an assistive device with it.",
-    epilog="Research software, no medical device. Wire a hardware emergency stop.",
+    help="Decode movement intent in real time, and move an assistive device with it. Research software, no medical "
+    "device: wire a hardware emergency stop.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
