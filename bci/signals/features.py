@@ -172,18 +172,13 @@ class BinFeatures:
             self.events.extend(self._watch.changes(~self._masked, stamp_s))
             self._masked = ~self._watch.is_used
             self._is_believed = self._bank.use(self._watch.is_used)
-        is_bad = self._n_bad > 0
-        is_hidden = is_bad | self._masked
-        if is_hidden.all():
-            self.skip_bin()
-            return None
-        values = self._bank.reduce(self._n_taken, self.bin_samples)
-        values[~self._is_believed] = np.nan
-        if is_bad.any():
-            if (is_bad & ~self._masked).any():  # hidden in this bin only
-                values[~self._bank.use(~is_hidden)] = np.nan
-                self._bank.use(~self._masked)
-            self._n_bad[:] = 0.0
+        if self._masked.any() or self._n_bad.any():
+            values = self._reduce_believed()
+            if values is None:
+                self.skip_bin()
+                return None
+        else:
+            values = self._bank.reduce(self._n_taken, self.bin_samples)
         self._n_taken = 0
         if self._zscore is not None:
             self._zscore.apply(values)
@@ -191,6 +186,20 @@ class BinFeatures:
             return values
         remember(values, NO_FADING, self._memory)
         return self._memory.reshape(-1).copy()
+
+    def _reduce_believed(self) -> Array | None:
+        """Features of a bin in which channels are masked or had bad samples; None when none is left."""
+        is_bad = self._n_bad > 0
+        is_hidden = is_bad | self._masked
+        if is_hidden.all():
+            return None
+        values = self._bank.reduce(self._n_taken, self.bin_samples)
+        values[~self._is_believed] = np.nan
+        if (is_bad & ~self._masked).any():  # hidden in this bin only
+            values[~self._bank.use(~is_hidden)] = np.nan
+            self._bank.use(~self._masked)
+        self._n_bad[:] = 0.0
+        return values
 
 
 class Extractor:

@@ -27,6 +27,7 @@ UNUSUAL = 0.5  # of what is noisy is no longer usual
 PRIOR_S = 10.0  # what a stream says about changes at first weighs as much as so long a time
 MOST_CHANNELS = 256  # of which pairs are compared; their number grows with the square
 LEAST_AVERAGED = 8  # channels whose median is something in common rather than one of themselves
+PHASE_BINS = 64  # after so many rounding is taken out of the phase of the mains
 BAD = 5  # row of the sums over a bin
 
 
@@ -293,7 +294,8 @@ class ChannelWatch:
         if self._n_samples == 0:
             return False
         self._n_bins += 1
-        self._phase /= math.hypot(*self._phase)
+        if self._n_bins % PHASE_BINS == 0:
+            self._phase /= math.hypot(*self._phase)
         self._sums[BAD] = n_bad
         if len(self._difference):
             self._difference -= self._common()
