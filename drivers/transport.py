@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,6 @@ try:
 except ImportError:  # not POSIX
     TerminalError = OSError  # type: ignore[assignment,misc]
 
-WRITE_TIMEOUT_S = 0.05
 QUICK_S, SLOW_S = 0.004, 0.02  # what an adapter adds to an answer: with low-latency mode, and with FTDI's 16 ms timer
 PORT_ERRORS = (serial.SerialException, OSError, TerminalError)  # an unplugged adapter raises any of the three
 
@@ -39,7 +39,7 @@ class Port:
         self.path = path
         self.baud = baud
         try:
-            self._serial = serial.Serial(path, baud, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
+            self._serial = serial.Serial(path, baud, timeout=0, exclusive=True)
         except PORT_ERRORS as error:
             raise _refusal(path, error) from error
         self.latency_s = SLOW_S
@@ -85,7 +85,7 @@ class Port:
         try:
             if not select.select([], [self._serial], [], 0.0)[1]:
                 raise DeviceError(f"Port {self.path} takes no bytes any more.", "Check cable and device.")
-            n_written = self._serial.write(data)
+            n_written = os.write(self._serial.fileno(), data)  # pyserial's blames the port for a busy machine
         except (*PORT_ERRORS, ValueError) as error:
             raise DeviceError(f"Port {self.path} takes no bytes: {error}.", "Check cable and device.") from error
         if n_written != len(data):
