@@ -39,7 +39,7 @@ class Port:
         self.path = path
         self.baud = baud
         try:
-            self._serial = serial.Serial(path, baud, timeout=0, write_timeout=0, exclusive=True)
+            self._serial = serial.Serial(path, baud, timeout=0, exclusive=True)
         except PORT_ERRORS as error:
             raise _refusal(path, error) from error
         self.latency_s = SLOW_S
@@ -85,7 +85,7 @@ class Port:
         try:
             if not select.select([], [self._serial], [], 0.0)[1]:
                 raise DeviceError(f"Port {self.path} takes no bytes any more.", "Check cable and device.")
-            n_written = os.write(self._serial.fileno(), data)  # pyserial's own calls it late when we were kept waiting
+            n_written = os.write(self._serial.fileno(), data)  # pyserial's blames the port for a busy machine
         except (*PORT_ERRORS, ValueError) as error:
             raise DeviceError(f"Port {self.path} takes no bytes: {error}.", "Check cable and device.") from error
         if n_written != len(data):

@@ -39,7 +39,7 @@ def stop_times_ms(bench, harm, mend):
     for trial in range(N_TRIALS):
         bench.drive(0.25, STILL)
         bench.client.request("arm", "caregiver")
-        assert bench.drive(5.0, STILL, until=ACTIVE).state == ACTIVE, bench.statuses[-1].reason
+        assert bench.drive(5.0, STILL, until=ACTIVE).state == ACTIVE, bench.story()
         velocity = (0.3 * (-1) ** trial, 0.0, 0.0, 0.0)
         assert bench.drive(random_.uniform(0.3, 0.32), velocity).state == ACTIVE
         harmed_s = time.monotonic()
@@ -86,7 +86,7 @@ def test_each_of_the_three_exceptions_of_an_unplugged_adapter_is_one_error(kind,
             def fail(*_):
                 raise kind(5, "Input/output error")
 
-            for name in ("read", "write"):
+            for name in ("read", "fileno"):
                 monkeypatch.setattr(port._serial, name, fail)
             with pytest.raises(DeviceError, match="is gone"):
                 port.read()
