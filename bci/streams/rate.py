@@ -8,7 +8,7 @@ from bci.types import Array
 
 WINDOW_S, LEAST_SAMPLES = 0.5, 10
 LEAST, MOST = 0.7, 1.4  # of the samples that should have come; fewer are lost often enough by a bad radio link
-AWAY_S = 1.0  # what comes back after so long has to show its rate first
+AWAY_S = 1.5  # what comes back after so long has to show its rate first
 
 
 class RateWatch:

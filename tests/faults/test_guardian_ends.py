@@ -40,10 +40,13 @@ def start_faulty(bench):
 
 
 def move(bench):
-    """Arm, and move toward the farther wall at full speed."""
+    """Arm, again where a loaded machine was refused, and move toward the farther wall at full speed."""
     bench.drive(0.15, (0.0,) * 4)
-    bench.client.request("arm", "caregiver")
-    status = bench.drive(5.0, (0.0,) * 4, until="ACTIVE")
+    for _ in range(3):
+        bench.client.request("arm", "caregiver")
+        status = bench.drive(3.0, (0.0,) * 4, until="ACTIVE")
+        if status.state == "ACTIVE":
+            break
     assert status.state == "ACTIVE", bench.story()
     side = 1.0 if status.position[0] < 0.2 else -1.0
     end_s = time.monotonic() + 2.0
