@@ -10,7 +10,8 @@ from bci.decoding.model import Model, StateModel
 from bci.decoding.velocity import VelocityDecoder
 from bci.pipeline import make_pipeline
 from bci.profile import Profile
-from bci.types import Array, Chunk, Label
+from bci.signals.grid import Grid
+from bci.types import Array, Label
 
 N_BINS = 20
 
@@ -46,4 +47,5 @@ def warm_up(
         n_samples = round(seconds * stream.rate_hz)
         samples = random.poisson(3.0, size=(n_samples, len(channels))).astype(np.float64)
         stamps_s = (1 + np.arange(n_samples)) / stream.rate_hz
-        pipeline.push(Chunk(samples, stamps_s), lambda step: None, i)
+        for chunk in Grid(stream.rate_hz).split(samples, stamps_s):
+            pipeline.push(chunk, lambda step: None, i)

@@ -13,7 +13,8 @@ import pylsl
 from bci.errors import StreamError
 from bci.profile import Stream
 from bci.signals.grid import Grid
-from bci.streams.discover import Found, find_one
+from bci.streams.discover import SETTLE_S, Found, find_all, find_one, matches
+from bci.streams.rate import RateWatch
 from bci.types import Array, Chunk, Event
 
 OPEN_TIMEOUT_S = 5.0
@@ -50,6 +51,8 @@ class Inlet:
         self.rate_hz = float(info.nominal_srate())
         self._stale_s = stream.stale_after_ms / 1e3
         self._grid = Grid(self.rate_hz)
+        self._rate = RateWatch(self.rate_hz, self._stale_s)
+        self._told: Found | None = None
         self._n_dropped = 0
         self._last_stamp_s = np.nan
         self._is_silent = False
@@ -85,12 +88,17 @@ class Inlet:
         self._last_stamp_s = min(float(stamps_s[-1]), now_s)
         is_of_now = np.abs(stamps_s - now_s) <= self._stale_s
         if not is_of_now.all():
-            self._n_dropped += len(stamps_s) - np.count_nonzero(is_of_now)
+            self._n_dropped += len(stamps_s) - int(np.count_nonzero(is_of_now))
             samples, stamps_s = samples[is_of_now], stamps_s[is_of_now]
             if len(stamps_s) == 0:
                 return []
+        if not self._has_rate(stamps_s):
+            self._n_dropped += len(stamps_s)
+            return []
         if self._n_dropped:
-            self._event("backlog", f"{self._n_dropped} samples came too late, or from a wrong clock, and were dropped.")
+            self._event(
+                "backlog", f"{self._n_dropped} samples were too late, or of a wrong clock or rate, and were dropped."
+            )
             self._n_dropped = 0
         chunks = self._grid.split(self._select(samples), stamps_s)
         for chunk in chunks:
@@ -121,15 +129,38 @@ class Inlet:
             self._event("back", f"Samples from '{self.found.name}' again.")
         self._is_silent = is_silent if n_samples == 0 else False
 
+    def _has_rate(self, stamps_s: Array) -> bool:
+        """Whether samples come at the declared rate; what does not is not decoded."""
+        watch = self._rate
+        if watch.count(stamps_s):
+            use = "are not used" if watch.is_wrong else "are used again"
+            self._event("rate", f"Samples come at {watch.found_hz:.0f} Hz, declared were {self.rate_hz:g}: they {use}.")
+        return not watch.is_wrong
+
     def _event(self, code: str, text: str) -> None:
         self._events.append(Event(pylsl.local_clock(), "streams", code, text))
 
     def _correct_clock(self) -> None:
         while not self._closing.wait(CORRECTION_PERIOD_S):
+            if self._is_silent:
+                self._look_for_another()
+                continue
             try:
                 self._correction_s = self._inlet.time_correction(CORRECTION_PERIOD_S)
             except (pylsl.util.TimeoutError, pylsl.util.LostError):
                 continue  # the source is away: its last correction stands until it is back
+
+    def _look_for_another(self) -> None:
+        """Say once when the stream is there in another shape: liblsl goes on waiting for the one that it opened."""
+        for other in find_all(SETTLE_S):
+            shape = (other.n_channels, other.info.channel_format())
+            if matches(other, self.stream) and shape != (self.found.n_channels, self.found.info.channel_format()):
+                if other != self._told:
+                    what = "text" if shape[1] == pylsl.cf_string else "another format"
+                    what = f"{shape[0]} channels" if shape[0] != self.found.n_channels else what
+                    text = f"Stream '{other.name}' is there again, but with {what}: start the session again."
+                    self._event("changed", text)
+                self._told = other
 
 
 def open_inlet(found: Found, buffer_s: int) -> tuple[Any, Any]:

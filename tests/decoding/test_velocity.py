@@ -54,8 +54,7 @@ def test_an_implausible_bin_changes_nothing_and_the_velocity_decays():
 
 @pytest.mark.parametrize("tau_s", [0.12, 2.0])
 def test_coasting_decays_with_tau_then_ramps_to_zero_and_is_not_confident_beyond_three_bins(tau_s):
-    """Science brief 4.3: beyond 200 ms to zero; fault table, F8: the device is held. The same for missing and implausible
-    bins."""
+    """Science brief 4.3: beyond 200 ms to zero; fault table, F8: held. The same for missing and implausible bins."""
     C, v_int, Y = neurons()
     decoder = decoder_of(model_of(C, v_int), tau_s=tau_s)
     for y in Y[:50]:

@@ -82,11 +82,16 @@ class Source:
         self._random = np.random.default_rng(8)
         self._thread.start()
 
-    def open(self, n=N, rate_hz=50.0):
-        """Open the outlet, after its end again; it may have another shape then."""
+    def open(self, n=N, rate_hz=50.0, is_text=False):
+        """Open the outlet, after its end again; it may be of another shape then."""
         labels = [f"n{i}" for i in range(n)]
+        if is_text:
+            info = pylsl.StreamInfo(self.name, "Rates", n, rate_hz, pylsl.cf_string, self.name)
+            outlet = pylsl.StreamOutlet(info)
+        else:
+            outlet = open_outlet(self.name, "Rates", labels, ["count"] * n, self.name, rate_hz=rate_hz)
         with self._lock:
-            self._outlet = open_outlet(self.name, "Rates", labels, ["count"] * n, self.name, rate_hz=rate_hz)
+            self._outlet, self._n, self._period_s, self._is_text = outlet, n, 1.0 / rate_hz, is_text
 
     def end(self):
         """End the outlet, as a source that is closed does."""
@@ -105,8 +110,9 @@ class Source:
             with self._lock:
                 if self._outlet is not None:
                     for sample, stamp_s in self.distort(self.encode(self.effort), next_s):
-                        self._outlet.push_sample(np.resize(sample, self._outlet.channel_count), stamp_s)
-            next_s += 0.02
+                        row = np.resize(sample, self._n)
+                        self._outlet.push_sample([f"{x}" for x in row] if self._is_text else row, stamp_s)
+                next_s += self._period_s
             time.sleep(max(0.0, next_s - pylsl.local_clock()))
 
     def close(self):

@@ -25,7 +25,7 @@ FAULTS = {
     "F6": Fault("signal stream ends, or the network", "hold, then disarmed; no backlog is replayed", 270),
     "F7": Fault("clock jumps by 10 s, samples twice or late", "ignored or hold; no step of velocity"),
     "F8": Fault("NaN, infinity, 1e308, denormal, constant, saturated", "nothing of it leaves the decoder", 20),
-    "F9": Fault("another channel count, rate or type on the way", "the session stops the device and says why", 40),
+    "F9": Fault("another channel count, rate or type on the way", "stops as in F6; moves nothing again; says why"),
     "F10": Fault("serial cable pulled", "stops by its lease, FAULT; opened again it is not armed", 150),
     "F11": Fault("device restarted", "frames of the old session rejected; disarmed"),
     "F12": Fault("firmware hangs", "hardware watchdog, enable pin low", 120),

@@ -205,3 +205,29 @@ def test_nothing_is_learned_from_nonsense(kind):
     assert learned[-1] == learned[99]
     assert np.isfinite(decoder.to_model().C).all()
     assert np.isfinite([step.intent.velocity for step in steps]).all()
+
+
+CHANGES = {
+    "with 17 channels": {"n": 17},
+    "with text": {"is_text": True},
+    "at 25 Hz, declared were 50": {"rate_hz": 25.0},
+    "at 100 Hz, declared were 50": {"rate_hz": 100.0},
+}
+
+
+@pytest.mark.fault("F9")
+@pytest.mark.parametrize("words", CHANGES)
+def test_a_stream_that_comes_back_in_another_shape_moves_nothing_and_the_session_says_why(live, words):
+    """While it is being asked to arm all the time."""
+    events = LatestSamples(f"bci-{live.plan.session_id}-events")
+    live.harm(live.source.end, 0.3)
+    said, changed_s = "", time.monotonic()
+    live.source.open(**CHANGES[words])
+    while words not in said or time.monotonic() < changed_s + 4.0:
+        assert time.monotonic() < changed_s + 20.0, said
+        live.bench.client.request("arm", "caregiver")
+        live.bench.look()
+        time.sleep(0.1)
+        said += " ".join(text for _, (text,) in events.pull())
+    events.close()
+    assert live.bench.last_motion_s() < changed_s

@@ -1,0 +1,56 @@
+"""Whether samples come at the declared rate."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bci.streams.rate import RateWatch
+
+
+def verdicts(watch, stamps, per_pull):
+    said = []
+    for start in range(0, len(stamps), per_pull):
+        watch.count(stamps[start : start + per_pull])
+        said.append(watch.is_wrong)
+    return said
+
+
+def test_each_change_is_told_once_also_when_it_came_with_an_absence():
+    watch = RateWatch(50.0, 0.15)
+    pieces = (np.arange(100) / 50, 8.0 + np.arange(100) / 100, 9.0 + np.arange(200) / 50, 20.0 + np.arange(200) / 50)
+    told = [sum(watch.count(piece[i : i + 1]) for i in range(len(piece))) for piece in pieces]
+    assert told == [0, 1, 1, 0]
+
+
+@given(
+    rate_hz=st.sampled_from([20.0, 50.0, 250.0, 2000.0]),
+    per_pull=st.integers(1, 40),
+    jitter=st.floats(0.0, 0.3),
+    kept=st.floats(0.85, 1.0),
+    seed=st.integers(0, 9),
+)
+def test_jitter_chunks_and_a_few_lost_samples_are_no_other_rate(rate_hz, per_pull, jitter, kept, seed):
+    random = np.random.default_rng(seed)
+    stamps = (np.arange(round(6 * rate_hz)) + random.uniform(0, jitter, round(6 * rate_hz))) / rate_hz
+    stamps = stamps[random.random(len(stamps)) < kept] if rate_hz > 20 else stamps
+    assert not any(verdicts(RateWatch(rate_hz, 0.15), stamps, min(per_pull, round(0.1 * rate_hz))))
+
+
+@pytest.mark.parametrize("rate_hz", [25.0, 100.0])
+def test_another_rate_is_wrong_from_its_first_window_on_and_right_again_when_it_ends(rate_hz):
+    watch = RateWatch(50.0, 0.15)
+    assert not any(verdicts(watch, np.arange(100) / 50, 1))
+    said = verdicts(watch, 2.0 + np.arange(round(3 * rate_hz)) / rate_hz, 1)
+    assert all(said[round(1.1 * rate_hz) :])
+    assert watch.found_hz == pytest.approx(rate_hz, rel=0.01)
+    assert not verdicts(watch, 5.0 + np.arange(100) / 50, 1)[-1]
+
+
+def test_a_pause_is_no_other_rate_but_what_comes_back_after_long_must_show_its_rate_first():
+    watch = RateWatch(50.0, 0.15)
+    verdicts(watch, np.arange(100) / 50, 1)
+    assert not any(verdicts(watch, 2.4 + np.arange(100) / 50, 1))
+    said = verdicts(watch, 8.0 + np.arange(100) / 50, 1)
+    assert all(said[:24])
+    assert not any(said[28:])
