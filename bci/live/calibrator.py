@@ -231,7 +231,9 @@ def run(plan: Plan, stop: StopFlag) -> None:
     configure(plan.lsl_scope, plan.lsl_session_id)
     with contextlib.ExitStack() as stack:
         streams = (plan.profile.stream, *plan.profile.extra_streams)
-        inlets = [stack.enter_context(Inlet(stream, wait_s=FIND_STREAM_S)) for stream in streams]
+        rehearsed = None if plan.calibration is None else plan.calibration.rehearsed
+        is_ahead = rehearsed is not None and rehearsed.pace > 1.0
+        inlets = [stack.enter_context(Inlet(stream, FIND_STREAM_S, is_ahead=is_ahead)) for stream in streams]
         control = stack.enter_context(contextlib.closing(Control(plan.runtime)))
         warm_up(plan.profile, inlets[0].labels, [extra.labels for extra in inlets[1:]])
         tune_participant(Noise(0.5, 0.0), len(plan.profile.decoder.outputs), 0.02, 0.0)  # compiles

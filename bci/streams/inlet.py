@@ -36,6 +36,9 @@ class Inlet:
         Which stream, and what it must look like.
     wait_s : float
         How long to wait for it to appear.
+    is_ahead : bool
+        Whether the source has a clock that runs ahead of ours, as a rehearsal faster than life: then neither the age of
+        its samples nor their rate is judged.
 
     Raises
     ------
@@ -43,8 +46,9 @@ class Inlet:
         When the stream is absent, ambiguous, or not what the profile expects.
     """
 
-    def __init__(self, stream: Stream, wait_s: float) -> None:
+    def __init__(self, stream: Stream, wait_s: float, *, is_ahead: bool = False) -> None:
         self.stream = stream
+        self._is_ahead = is_ahead
         self.found: Found = find_one(stream, wait_s)
         self._inlet, info = open_inlet(self.found, BUFFER_S)
         self._columns, self.labels = check_channels(stream, info)
@@ -87,13 +91,13 @@ class Inlet:
             return []
         stamps_s = np.asarray(stamps, dtype=np.float64) + self._correction_s
         self._last_stamp_s = min(float(stamps_s[-1]), now_s)
-        is_of_now = np.abs(stamps_s - now_s) <= self._stale_s
+        is_of_now = self._is_ahead | (np.abs(stamps_s - now_s) <= self._stale_s)
         if not is_of_now.all():
             self._n_dropped += len(stamps_s) - int(np.count_nonzero(is_of_now))
             samples, stamps_s = samples[is_of_now], stamps_s[is_of_now]
             if len(stamps_s) == 0:
                 return []
-        if not self._has_rate(stamps_s):
+        if not (self._is_ahead or self._has_rate(stamps_s)):
             self._n_dropped += len(stamps_s)
             return []
         if self._n_dropped:

@@ -191,3 +191,15 @@ print(len({found.source_id for found in find_all(2.0) if found.name.startswith("
     ours = {name: value for name, value in os.environ.items() if name != "LSLAPICFG"}  # as configured for operators
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ours)
     assert int(result.stdout) == 45
+
+
+@pytest.mark.parametrize("is_ahead", [True, False])
+def test_a_source_whose_clock_runs_ahead_is_read_only_where_that_is_known(is_ahead):
+    name = unique()
+    outlet = source(name)
+    with Inlet(wanted(name), wait_s=5, is_ahead=is_ahead) as inlet:
+        time.sleep(0.3)
+        now = pylsl.local_clock()
+        feed(outlet, range(20), now + 10 + np.arange(20) / 50)
+        n_samples = sum(len(chunk.samples) for chunk in pull_for(inlet, 0.4))
+    assert n_samples == (20 if is_ahead else 0)
