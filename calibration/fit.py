@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bci.decoding.estimation import fit_observation
-from bci.decoding.model import Model, check_model, load_model
+from bci.decoding.model import Model, check_model
 from bci.decoding.velocity import VelocityDecoder
 from bci.errors import ModelError
 from bci.profile import Decoder, Profile
@@ -128,23 +127,20 @@ def _with_gate(model: Model, features: Array, settings: Decoder, position: Array
     return dataclasses.replace(model, nis_gate=gate, fast_effort=max(fast, 1e-3), provenance=provenance)
 
 
-def load_fitting_model(path: Path, profile: Profile, feature_labels: tuple[str, ...], bin_s: float) -> Model:
-    """Load a model and make sure that it fits the profile and the stream's features.
+def check_fits(model: Model, profile: Profile, feature_labels: tuple[str, ...], bin_s: float) -> None:
+    """Make sure that a model fits the profile and the stream's features.
 
     Raises
     ------
     ModelError
-        When it is damaged, or was fitted for something else.
+        When it was fitted for something else.
     """
-    model = load_model(path)
-    settings = profile.decoder
     check_model(
         model,
-        settings.outputs,
+        profile.decoder.outputs,
         feature_labels,
         profile.features_hash,
         bin_s,
-        has_position=settings.state == "position_velocity",
-        has_discrete=settings.discrete is not None,
+        has_position=profile.decoder.state == "position_velocity",
+        has_discrete=profile.decoder.discrete is not None,
     )
-    return model

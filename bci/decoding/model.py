@@ -241,11 +241,6 @@ def _defect(model: Model) -> str:
     )
 
 
-def _are_alike(statistics: dict[str, list[float]]) -> bool:
-    lists = list(statistics.values())
-    return len({len(values) for values in lists}) == 1 and bool(np.isfinite(np.array(lists)).all())
-
-
 def _shape_defect(name: str, value: Array, shape: tuple[int, ...]) -> str:
     if value.shape != shape:
         return f"{name} has shape {value.shape}, not {shape}"
@@ -270,8 +265,9 @@ def check_model(
     feature_labels: Sequence[str],
     features_hash: str,
     bin_s: float,
-    has_position: bool = False,
-    has_discrete: bool = False,
+    *,
+    has_position: bool,
+    has_discrete: bool,
 ) -> None:
     """Refuse a model that was fitted for something else.
 

@@ -29,6 +29,7 @@ from bci.streams.outlet import open_marker_outlet, open_outlet
 from bci.types import Event
 from calibration.catalogue import Catalogue
 from calibration.conductor import Conductor
+from calibration.fit import check_fits
 from calibration.gain import tune_participant
 from calibration.measures import signal_quality
 from calibration.paradigms import REST, SQUEEZE, Shown, radius_of
@@ -82,6 +83,8 @@ class Calibrator:
         program = make_program(plan.profile, asked.paradigm, len(extractor.labels), is_quick=asked.is_quick)
         state = load_state(asked.folder)
         prior = None if asked.prior is None else load_model(asked.prior)
+        if prior is not None:
+            check_fits(prior, plan.profile, extractor.labels, extractor.bin_s)
         self.procedure = Procedure(asked.folder, state, program, self.conductor, asked.seed, prior)
         self._is_attended = asked.is_attended
         self._phase: Phase | None = None

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from pylsl import local_clock
 
-from bci.decoding.model import Model, check_model, load_model, save_model
+from bci.decoding.model import Model, load_model, save_model
 from bci.decoding.velocity import VelocityDecoder
 from bci.errors import SessionError
 from bci.live.latency import LatencyLog
@@ -30,6 +30,7 @@ from bci.process import StopFlag, run_in_session
 from bci.streams.inlet import Inlet
 from bci.streams.network import configure
 from bci.types import Array, Event, Position
+from calibration.fit import check_fits
 from drivers.link import GuardianClient, Status
 
 PULL_TIMEOUT_S = 0.02
@@ -162,7 +163,7 @@ def run(plan: Plan, stop: StopFlag) -> None:
         loop = Loop(plan, inlet, extras, guardian, spatial)
         extractor = loop.pipeline.extractor
         if model is not None:
-            check_model(model, profile.decoder.outputs, extractor.labels, profile.features_hash, extractor.bin_s)
+            check_fits(model, profile, extractor.labels, extractor.bin_s)
         warm_up(profile, inlet.labels, [extra.labels for extra in extras], spatial)
         if plan.is_recorded:
             wait_for_readers(loop.publisher, stop)

@@ -12,7 +12,7 @@ from bci.settings import Discrete
 from bci.simulation.drift import correlation_after, turn_directions
 from bci.simulation.rehearsal import Rehearsal
 from calibration.conductor import Conductor
-from calibration.fit import load_fitting_model
+from calibration.fit import check_fits
 from calibration.procedure import MODEL_FILE, Procedure
 from calibration.wizard import Outcome, failed_gates, load_state
 
@@ -81,7 +81,8 @@ def test_during_the_evaluation_the_decoder_is_locked(good):
 
 def test_the_accepted_model_runs_as_it_is(good):
     extractor = good.conductor.pipeline.extractor
-    model = load_fitting_model(good.procedure.folder / MODEL_FILE, good.profile, extractor.labels, extractor.bin_s)
+    model = load_model(good.procedure.folder / MODEL_FILE)
+    check_fits(model, good.profile, extractor.labels, extractor.bin_s)
     assert model.tuned(good.profile.decoder).beta == last(good, "tuning")["beta"]
     assert model.discrete.states == ("idle", "move", "click")
     assert model.provenance["participant"] == "P01"

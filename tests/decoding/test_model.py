@@ -172,6 +172,7 @@ def test_a_model_for_something_else_is_refused_with_what_differs(change, complai
     C, v_int, _ = neurons()
     model = model_of(C, v_int)
     fits = {name: getattr(model, name) for name in ("outputs", "feature_labels", "features_hash", "bin_s")}
+    fits |= {"has_position": False, "has_discrete": False}
     check_model(model, **fits)
     with pytest.raises(ModelError, match=complaint):
         check_model(model, **{**fits, **change})

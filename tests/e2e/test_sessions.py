@@ -129,6 +129,25 @@ def test_a_driver_that_is_not_installed_is_refused_with_those_that_are(tmp_path,
     assert "Driver 'exoskeleton' is not installed; there is dynamixel, feetech, fes, maestro, node, robotiq." in errors
 
 
+def test_a_model_that_knows_the_position_runs_with_its_profile_and_one_that_does_not_is_refused(tmp_path, fitted):
+    from bci.configs import find_profile
+    from bci.decoding.model import save_model
+    from bci.profile import load_profile
+    from calibration.offline import fit_recording
+
+    path, model = tmp_path / "position.toml", tmp_path / "position.npz"
+    text = find_profile("intracortical_rates").read_text()
+    path.write_text(text.replace("[decoder]", '[decoder]\nstate = "position_velocity"', 1))
+    save_model(model, fit_recording(moving_recording(), load_profile(path), {})[0])
+    for name, code in ((model, 0), (fitted, 1)):
+        player = Player(moving_recording())
+        process = start("run", str(path), "--model", str(name), "--seconds", "2", "--sessions", str(tmp_path / "s"))
+        _, errors = process.communicate(timeout=60)
+        player.stop()
+        assert process.returncode == code, errors
+    assert "fitted without position" in errors
+
+
 def test_without_a_recording_no_signals_reach_the_disk(tmp_path, fitted):
     player = Player(moving_recording())
     process = start("run", "intracortical_rates", "--model", str(fitted), "--seconds", "3", "--no-recording",
