@@ -125,6 +125,8 @@ class Report:
     ----------
     stamp_s : float
         When it arrived, `time.monotonic`: its age is what silence is judged by.
+    asked_s : float
+        When it was asked for: what it says was true at some moment between the two, however late it was read.
     positions, velocities : tuple of float
         One per axis, in its units and units per second; velocities are empty when the device does not measure them.
     faults : tuple of str
@@ -139,6 +141,7 @@ class Report:
     """
 
     stamp_s: float
+    asked_s: float
     positions: tuple[float, ...]
     velocities: tuple[float, ...] = ()
     faults: tuple[str, ...] = ()

@@ -102,7 +102,7 @@ class Belief:
     def __init__(self, axes: Sequence[Axis], may_stall: Sequence[str] = ()) -> None:
         self.axes = tuple(axes)
         self.positions: tuple[float, ...] = ()
-        self._stamp_s = 0.0
+        self._asked_s = 0.0
         self._n_jumps = 0
         self._stalls = [None if axis.name in may_stall else Stall(axis) for axis in axes]
         self._good, self._bad, self._bad_since_good = 0, 0, 0
@@ -126,7 +126,7 @@ class Belief:
                 return Trouble(True, "the reported position jumps")
             return None
         self._n_jumps = 0
-        self.positions, self._stamp_s = report.positions, report.stamp_s
+        self.positions, self._asked_s = report.positions, report.asked_s
         for axis, position in zip(self.axes, report.positions, strict=True) if is_powered else ():
             margin = OUTSIDE * (axis.upper - axis.lower)
             if not axis.lower - margin <= position <= axis.upper + margin:
@@ -155,7 +155,7 @@ class Belief:
         return None
 
     def _jumped(self, report: Report) -> bool:
-        elapsed_s = max(report.stamp_s - self._stamp_s, 0.0)
+        elapsed_s = max(report.stamp_s - self._asked_s, 0.0)
         return not all(
             abs(after - before) <= axis.max_speed * (JUMP_S + elapsed_s)
             for axis, before, after in zip(self.axes, self.positions, report.positions, strict=True)

@@ -63,6 +63,7 @@ class NodeHost:
         self._n_sent = 0
         self._sent: dict[int, tuple[int, float]] = {}
         self._asked = 0
+        self._answered_s = time.monotonic()
         self._lease_s = 0.0
         self._prepared_s = math.inf
         self._is_proven = False
@@ -169,16 +170,18 @@ class NodeHost:
 
     def _take(self, status: Status, now_s: float) -> None:
         self.status = status
+        ticket, sent_s = self._sent.pop(status.last_seq, (-1, self._answered_s))
+        self._answered_s = sent_s
         faults = status.faults if status.state == node.FAULT else status.faults & FAULTS
         self.report = Report(
             stamp_s=now_s,
+            asked_s=sent_s,
             positions=tuple(map(node.unpack_position, status.positions, self.axes)),
             velocities=tuple(map(node.unpack_velocity, status.velocities, self.axes)),
             faults=node.fault_names(faults) or (("unnamed",) if status.state == node.FAULT else ()),
             note=node.STATE_NAMES[min(status.state, node.ESTOP)],
             is_stop_pressed=bool(status.faults & node.STOP_INPUT),
         )
-        ticket, sent_s = self._sent.pop(status.last_seq, (-1, math.nan))
         if ticket > self.acknowledged:
             self.rtt_s.append(now_s - sent_s)
             self.acknowledged = ticket

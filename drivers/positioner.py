@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bci.errors import DeviceError
 from drivers.base import ARMING, OFF, ON, PREPARED, PREPARING, Axis, Check, Declaration, Phase, Report
@@ -64,7 +65,7 @@ class Positioner:
         self._lease_s = 0.0
         self._lease_until_s = math.inf
         self._now_s = 0.0
-        self._seen_s = 0.0
+        self._asked_s = self._seen_s = 0.0
         self._ticket = 0
         self._said = 0
         self._is_due = False
@@ -140,6 +141,7 @@ class Positioner:
     def watch(self, now_s: float) -> None:
         """Ask, when the wire is free. The order to stand or to disarm is given again: one alone may have been lost."""
         if not self._exchange.is_busy:
+            self._asked_s = now_s
             self._exchange.begin(self._insisting(), self._take, now_s)
 
     def stand(self, now_s: float) -> None:
@@ -202,7 +204,7 @@ class Positioner:
     def _say_goals(self, now_s: float) -> None:
         """The newest goals, never an older set."""
         if self._is_due and not self._exchange.is_busy:
-            self._is_due, self._said = False, self._ticket
+            self._is_due, self._said, self._asked_s = False, self._ticket, now_s
             self._exchange.begin(self._speaker.drive(self._goals.positions), self._take, now_s)
 
     def _preparation(self) -> Dialogue[Feedback]:
@@ -210,9 +212,9 @@ class Positioner:
         times_s: list[float] = []
         busy_s, feedback = 0.0, Feedback(())
         for _ in range(N_MEASURED):
-            begun_s, n_bytes = self._now_s, self._exchange.n_bytes
+            self._asked_s, n_bytes = self._now_s, self._exchange.n_bytes
             feedback = yield from self._speaker.watch()
-            times_s.append(self._now_s - begun_s)
+            times_s.append(self._now_s - self._asked_s)
             busy_s = (self._exchange.n_bytes - n_bytes) * self._exchange.byte_s
         most_s = sorted(times_s)[int(0.9 * N_MEASURED)]
         words = f"nine of ten within {1e3 * most_s:.1f} ms, limit {1e3 * self._lease_s / 3:.0f} ms"
@@ -259,8 +261,8 @@ class Positioner:
             return
         self._n_doubtful = 0
         self.acknowledged = max(self.acknowledged, self._said) if self._said else -1
-        velocities = result.velocities or self._differences(result, now_s)
-        self.report = Report(now_s, result.positions, velocities, result.faults, result.note)
+        velocities = result.velocities or self._differences(result)
+        self.report = Report(now_s, self._asked_s, result.positions, velocities, result.faults, result.note)
         self._seen_s = now_s
 
     def _is_plausible(self, feedback: Feedback, now_s: float) -> bool:
@@ -268,16 +270,16 @@ class Positioner:
             return False
         if self.report is None or self.phase != ON or not self.declaration.has_feedback:
             return True  # people may move a device without power
-        dt_s = now_s - self.report.stamp_s
+        dt_s = now_s - self.report.asked_s
         return all(
             abs(new - old) <= PLAUSIBLE * axis.max_speed * dt_s + SLACK * (axis.upper - axis.lower)
             for new, old, axis in zip(feedback.positions, self.report.positions, self.axes, strict=True)
         )
 
-    def _differences(self, feedback: Feedback, now_s: float) -> tuple[float, ...]:
+    def _differences(self, feedback: Feedback) -> tuple[float, ...]:
         if self.report is None:
             return ()
-        dt_s = max(now_s - self.report.stamp_s, 1e-3)
+        dt_s = max(self._asked_s - self.report.asked_s, 1e-3)
         pairs = zip(feedback.positions, self.report.positions, strict=True)
         return tuple((new - old) / dt_s for new, old in pairs)
 
@@ -285,4 +287,4 @@ class Positioner:
         """End motion, and report the fault with what was last believed."""
         self.stand(now_s)
         if self.report is not None:
-            self.report = Report(now_s, self.report.positions, self.report.velocities, (fault,))
+            self.report = replace(self.report, stamp_s=now_s, faults=(fault,))

@@ -35,11 +35,17 @@ def no_process_of(session):
     return not [p for p in psutil.process_iter(["cmdline"]) if str(session) in " ".join(p.info["cmdline"] or [])]
 
 
-def wait_for(condition, seconds=60.0):
+def wait_for(condition, seconds=60.0, session=None):
+    """Wait until it is so; when it will not be, say what the guardian of a session did meanwhile."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"waited in vain; {story_of(session) if session else ''}"
         time.sleep(0.02)
+
+
+def story_of(session):
+    entries = map(json.loads, (session / "guardian.jsonl").read_text().splitlines())
+    return "; ".join(f"{entry['monotonic_s']} {entry['to']} ({entry['reason']})" for entry in entries)
 
 
 def active(folder):

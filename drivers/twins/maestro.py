@@ -24,6 +24,7 @@ from drivers.twins.servo import Servo
 from drivers.twins.terminal import run
 
 CRC_ERROR, PROTOCOL_ERROR = 1 << 3, 1 << 4
+UNLIMITED = (4e4, 1e6)  # a hobby servo's own speed and acceleration, quarters of a microsecond
 
 
 class MaestroBoard:
@@ -42,6 +43,8 @@ class MaestroBoard:
         The error register.
     is_silent : bool
         Whether it answers nothing.
+    pulses, servos : dict of Servo
+        By channel: the pulse that the board ramps, and the servo that runs after it as fast as it can.
     """
 
     def __init__(self, joints: Sequence[Joint], timeout_s: float = 0.2) -> None:
@@ -50,9 +53,8 @@ class MaestroBoard:
         self.timeout_ms = round(1e3 * timeout_s)
         self.errors = 0
         self.is_silent = False
-        self.servos = {
-            joint.address: Servo(joint.raw_lower, joint.raw_lower, 4e4, 1e6) for joint in joints
-        }  # a servo without pulses stays where it was
+        self.pulses = {joint.address: Servo(joint.raw_lower, joint.raw_lower, *UNLIMITED) for joint in joints}
+        self.servos = {joint.address: Servo(joint.raw_lower, joint.raw_lower, *UNLIMITED) for joint in joints}
         self._pending = b""
         self._heard_ms = 0
 
@@ -94,32 +96,35 @@ class MaestroBoard:
         if self.timeout_ms and now_ms - self._heard_ms > self.timeout_ms:
             self._fail(TIMEOUT_ERROR)
             self._heard_ms = now_ms
-        for servo in self.servos.values():
+        for pulse, servo in zip(self.pulses.values(), self.servos.values(), strict=True):
+            pulse.step(dt_s)
+            servo.is_powered, servo.goal = pulse.is_powered, pulse.position  # without pulses it stays where it was
             servo.step(dt_s)
 
     def _fail(self, error: int) -> None:
         """Every error sends every channel home: here, pulses off."""
         self.errors |= error
-        for servo in self.servos.values():
-            servo.is_powered = False
+        for pulse in self.pulses.values():
+            pulse.is_powered = False
 
     def _obey(self, code: int, values: bytes) -> bytes:
         if code == GET_ERRORS:
             answer, self.errors = struct.pack("<H", self.errors), 0
             return answer
-        servo = self.servos.get(values[0])
+        pulse = self.pulses.get(values[0])
         if code == GET_POSITION:
-            return struct.pack("<H", round(servo.position) if servo is not None and servo.is_powered else 0)
-        if servo is None:
+            return struct.pack("<H", round(pulse.position) if pulse is not None and pulse.is_powered else 0)
+        if pulse is None:
             return b""
         value = values[1] | values[2] << 7
         if code == SET_TARGET:
-            servo.is_powered = value != 0
-            servo.goal = value or servo.position
+            if not pulse.is_powered:
+                pulse.position = value  # nobody knows where the servo is: the first pulse has no ramp
+            pulse.is_powered, pulse.goal = value != 0, value
         elif code == SET_SPEED:
-            servo.speed = SPEED_RAW_S * value or 4e4
+            pulse.speed = SPEED_RAW_S * value or UNLIMITED[0]
         else:
-            servo.acceleration = ACCELERATION_RAW_S2 * value or 1e6
+            pulse.acceleration = ACCELERATION_RAW_S2 * value or UNLIMITED[1]
         return b""
 
 

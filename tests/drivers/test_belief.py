@@ -17,7 +17,7 @@ def belief(**options):
 
 
 def report(now_s, position, **fields):
-    return Report(now_s, (position,), **fields)
+    return Report(now_s, fields.pop("asked_s", now_s), (position,), **fields)
 
 
 def run(speed_of, velocity=0.3, seconds=1.0, **options):
@@ -119,6 +119,15 @@ def test_an_impossible_position_is_not_believed_and_three_are_a_fault():
     assert troubles[:2] == [None, None]
     assert troubles[2].is_fault
     assert b.positions == (0.105,)
+
+
+def test_a_report_that_was_read_late_leaves_room_for_what_moved_since_it_was_asked_for():
+    b = belief()
+    b.hear(report(0.2, 0.1, asked_s=0.0), True)
+    assert b.hear(report(0.202, 0.18, asked_s=0.2), True) is None
+    assert b.positions == (0.18,)
+    b.hear(report(0.222, 0.26, asked_s=0.22), True)
+    assert b.positions == (0.18,)
 
 
 def test_without_power_a_person_may_move_it_anywhere():

@@ -246,7 +246,7 @@ def test_a_maestro_drops_its_pulses_when_the_host_dies():
     for _ in range(150):
         bench.port.now_s += 0.002
         bench.twin.step(round(1e3 * bench.port.now_s), 0.002)
-    assert not any(servo.is_powered for servo in bench.twin.servos.values())
+    assert not any(pulse.is_powered for pulse in bench.twin.pulses.values())
 
 
 @pytest.mark.parametrize("words", [{}, {"is_experimental": False}, {"is_experimental": "true"}, {"is_experimental": 1}])

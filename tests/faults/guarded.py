@@ -53,6 +53,10 @@ class Wire(MemoryPort):
     now_s = property(lambda self: self.clock.now_s, lambda self, value: None)
 
     @property
+    def is_answering(self) -> bool:
+        return bool(self._due)
+
+    @property
     def has_answer(self) -> bool:
         return bool(self._due) and self._due[0][0] <= self.now_s
 
@@ -160,8 +164,8 @@ class Guarded:
     def state(self):
         return self.machine.state
 
-    def tick(self, velocity=None):
-        """Let the shortest time pass; an intent comes every 20 ms."""
+    def tick(self, velocity=None, is_paused=False):
+        """Let the shortest time pass; an intent comes every 20 ms. A guardian that is paused has no turn."""
         self.clock.now_s += self.step_s
         now_s = self.clock.now_s
         self.twin.step(round(1e3 * now_s), self.step_s)
@@ -172,7 +176,8 @@ class Guarded:
             self.index += 1
             self.post.inbox.append(Intent(self.index, now_s, velocity, 1.0, True))
             self.intent_s = now_s + PERIOD_S - 1e-6
-        self.turn()
+        if not is_paused:
+            self.turn()
 
     def turn(self):
         """A turn of the guardian, if there is anything to do."""
@@ -183,12 +188,19 @@ class Guarded:
         if ready or now_s >= min(self.next_s, guardian._deadline_s()):
             self.next_s = guardian.step(ready, self.next_s, now_s)
 
-    def go(self, seconds, velocity=None, until=None):
-        """Let time pass, at most until a state is reached; how long that took."""
+    def go(self, seconds, velocity=None, until=None, until_asked=False):
+        """Let time pass, at most until a state is reached, or an answer is on its way; how long that took."""
         begun_s = self.now_s
         while self.now_s - begun_s < seconds - 1e-9 and not (until and self.state in until):
+            if until_asked and self.port.is_answering:
+                break
             self.tick(velocity)
         return self.now_s - begun_s
+
+    def pause(self, seconds, velocity):
+        """Give the guardian no processor time; intents wait in its socket, answers at its port."""
+        for _ in range(round(seconds / self.step_s)):
+            self.tick(velocity, is_paused=True)
 
     def ask(self, verb, role="caregiver"):
         self.post.inbox.append(Request(verb, role))

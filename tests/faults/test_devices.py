@@ -62,6 +62,22 @@ def test_a_device_that_restarted_is_a_fault_and_then_may_be_armed_without_a_new_
     guarded.arm((0.0,) * 4)
 
 
+@pytest.mark.fault("F25")
+@pytest.mark.parametrize("name", ["node", *DRIVERS])
+def test_a_guardian_without_processor_time_takes_no_movement_of_that_time_for_a_fault(guarded):
+    still = (0.0,) * len(guarded.outputs)
+    for trial in range(N_TRIALS):
+        guarded.arm(still)
+        axis = guarded.host.axes[0]
+        fast = (1.0 if guarded.where[0] < 0.5 * (axis.lower + axis.upper) else -1.0, *still[1:])
+        guarded.go(0.3, fast)
+        guarded.go(0.1, fast, until_asked=True)  # the answer is read only after the pause
+        assert guarded.state == ACTIVE
+        guarded.pause(0.05 + 0.007 * trial, fast)
+        guarded.go(0.6, fast)
+        assert guarded.state == ACTIVE, (trial, guarded.machine.reason)
+
+
 @pytest.mark.fault("F15")
 @pytest.mark.parametrize("name", ["node", "dynamixel"])
 def test_one_flipped_answer_in_a_hundred_is_borne_and_one_in_five_is_a_fault(guarded):
