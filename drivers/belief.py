@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import sub
 
 from drivers.base import Axis, Report
 
@@ -51,12 +52,15 @@ class Stall:
         self._farthest = 0.0
         self._history.clear()
 
-    def step(self, velocity: float, position: float, dt_s: float, now_s: float) -> bool:
+    def command(self, velocity: float, dt_s: float) -> None:
+        """Take note of what the axis was told."""
+        self._commanded.append(self._commanded[-1] + velocity * dt_s)
+
+    def judge(self, position: float, now_s: float) -> bool:
         """Whether the axis went less than a third of its commanded way over the last quarter of a second or more.
 
         Judged is only a way that is clear, and in the same direction, however late the axis may be.
         """
-        self._commanded.append(self._commanded[-1] + velocity * dt_s)
         history, commanded = self._history, tuple(self._commanded)
         if self._has_turned(commanded[-1]):
             history.clear()  # ways there and back cancel, what an axis falls short of them adds up
@@ -81,7 +85,7 @@ class Stall:
         """The shortest way that may have been commanded since, whatever the lag; 0 when that cannot be judged."""
         if now_s - entry[0] < STALL_WINDOW_S:
             return 0.0
-        ways = [now - then for now, then in zip(commanded, entry[1], strict=True)]
+        ways: list[float] = list(map(sub, commanded, entry[1]))
         shortest, longest = min(ways), max(ways)
         if shortest >= self._least:
             return shortest
@@ -104,15 +108,14 @@ class Belief:
         self.positions: tuple[float, ...] = ()
         self._asked_s = 0.0
         self._n_jumps = 0
-        self._stalls = [None if axis.name in may_stall else Stall(axis) for axis in axes]
+        self._stalls = {i: Stall(axis) for i, axis in enumerate(axes) if axis.name not in may_stall}
         self._good, self._bad, self._bad_since_good = 0, 0, 0
         self._window = (0.0, 0, 0)
 
     def rest(self) -> None:
         """Motion begins anew."""
-        for stall in self._stalls:
-            if stall is not None:
-                stall.rest()
+        for stall in self._stalls.values():
+            stall.rest()
 
     def hear(self, report: Report, is_powered: bool) -> Trouble | None:
         """Take in a report; what a powered device says of positions is believed only when it is possible."""
@@ -133,11 +136,16 @@ class Belief:
                 return Trouble(True, f"axis {axis.name} is at {position:.3g} {axis.unit}, outside its bounds")
         return None
 
-    def follow(self, velocities: Sequence[float], dt_s: float, now_s: float) -> Trouble | None:
+    def command(self, velocities: Sequence[float], dt_s: float) -> None:
+        """Take note of a set-point."""
+        for i, stall in self._stalls.items():
+            stall.command(velocities[i], dt_s)
+
+    def follow(self, now_s: float) -> Trouble | None:
         """Compare the way that was commanded with the way that was gone."""
-        for stall, axis, velocity, position in zip(self._stalls, self.axes, velocities, self.positions, strict=True):
-            if stall is not None and stall.step(velocity, position, dt_s, now_s):
-                return Trouble(True, f"axis {axis.name} does not follow")
+        for i, stall in self._stalls.items():
+            if stall.judge(self.positions[i], now_s):
+                return Trouble(True, f"axis {self.axes[i].name} does not follow")
         return None
 
     def count(self, n_good: int, n_bad: int, now_s: float) -> Trouble | None:

@@ -7,6 +7,7 @@ nonsense, or not confident, or a device cannot be believed.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import math
 import os
@@ -28,6 +29,8 @@ from drivers.settings import Config, read_config
 from drivers.unit import PERIOD_S, Unit
 
 STOP_FILE = "stop.json"
+PATIENCE_S = 1.25 * PERIOD_S  # after an intent, for the next one, before the guardian acts without
+LONGEST_UNTOLD_S = 1.5 * PERIOD_S  # a set-point is reported with its acknowledgement, but not later than this
 STALLED_S = 0.25  # a guardian that was away for longer does not go on by itself
 URGENT = (m.ARMED, m.DISARMED, m.FAULT, m.STOP)
 
@@ -64,7 +67,8 @@ class Guardian:
         self.arming: Arming | None = None
         self.checks: list[Check] = []
         self._told = ("", "")
-        self._moved_s = -math.inf
+        self._moved_s = self._told_s = -math.inf
+        self._is_fresh = self._is_untold = False
         self._intent_index = -1
         self._tickets: list[int] = []
         self._sent_s = self._acknowledged_s = math.nan
@@ -72,6 +76,7 @@ class Guardian:
     def run(self, stop: list[int]) -> None:
         """Guard until `stop` holds something, or a driver raises what it should not; then stop and disarm."""
         self.config.ready_file.touch()
+        gc.freeze()  # a collection then looks only at what has come since, not at every module
         next_s = last_s = time.monotonic()
         try:
             while not stop:
@@ -84,24 +89,40 @@ class Guardian:
         finally:
             self._shut_down()
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to do although nothing has arrived."""
+        return self._is_fresh or self._is_untold
+
     def step(self, ready: list[Any], next_s: float, now_s: float) -> float:
-        """One turn: hear devices and clients, let time pass, act; return when the next period begins."""
+        """One turn; return when the next period begins.
+
+        Hearing comes first, then acting, then telling, each in a turn of its own: what waits to be heard never waits
+        for the rest. A period that is due, and a new state, are acted on at once.
+        """
         for unit in self.units:
             if unit in ready or now_s >= unit.deadline_s():
                 unit.hear(now_s)
                 self._judge(unit, now_s)
-        is_fresh = self.socket in ready and self._hear_clients(now_s)
+        if self.socket in ready:
+            self._is_fresh |= self._hear_clients(now_s)
         self.machine.tick(now_s)
         has_changed = self._note_transition(now_s)
         is_due = now_s >= next_s
-        if is_due or is_fresh or has_changed:
+        if is_due or has_changed or (self._is_fresh and not ready):
+            next_s = now_s + (PATIENCE_S if self._is_fresh else PERIOD_S)
+            self._is_fresh = False
             self._drive(now_s)
             has_changed |= self._note_transition(now_s)
-        if is_due or has_changed or self._note_acknowledgement(now_s):
-            self._report(now_s)
-        return now_s + PERIOD_S if is_due or is_fresh else next_s
+        elif self._is_untold and not ready:
+            self._tell(now_s)
+        is_overdue = now_s - self._told_s >= LONGEST_UNTOLD_S
+        self._is_untold |= is_due or has_changed or is_overdue or self._note_acknowledgement(now_s)
+        return next_s
 
     def _deadline_s(self) -> float:
+        if self.has_more:
+            return -math.inf
         return min([self.machine.next_deadline_s(), *(unit.deadline_s() for unit in self.units)])
 
     def _wait(self, wait_s: float) -> list[Any]:
@@ -251,7 +272,16 @@ class Guardian:
             unit.trouble = None
         return True
 
+    def _tell(self, now_s: float) -> None:
+        """Look whether every device has gone where it was sent, and tell the clients what is."""
+        if self.machine.state == m.ACTIVE:
+            for unit in self.units:
+                unit.check_way(now_s)
+                self._judge(unit, now_s)
+        self._report(now_s)
+
     def _report(self, now_s: float) -> None:
+        self._told_s, self._is_untold = now_s, False
         machine = self.machine
         self.socket.report(
             Status(

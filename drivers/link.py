@@ -1,20 +1,22 @@
 """How the rest of a session speaks with the guardian: datagrams on Unix sockets in a folder of mode 0700.
 
-Only the operator's account can reach the folder. Nothing here comes from LSL or a network.
+Only the operator's account can reach the folder. Nothing here comes from LSL or a network. A datagram is one letter
+for what it is, then MessagePack, which unlike JSON has words for infinity and what is no number.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from bci.types import Intent
 from drivers.base import Check
@@ -23,7 +25,7 @@ GUARDIAN_SOCKET = "guardian.sock"
 FOLLOW_EVERY_S = 0.5
 FORGET_AFTER_S = 3.0
 MAX_DATAGRAM = 65536
-FOLLOW = b'{"kind": "follow"}'
+FOLLOW, INTENT, REQUEST, STATUS, CHECKS = b"f", b"i", b"r", b"s", b"c"
 MOST_AT_ONCE = 64  # so that nobody who talks much keeps the guardian from its devices
 
 
@@ -67,15 +69,20 @@ class Status:
     note: str = ""
 
 
-STATUS_FIELDS = tuple(field.name for field in fields(Status))
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """Somebody wants something: verb is arm, disarm, stop, acknowledge or reset_stop; role as in `drivers.machine`."""
 
     verb: str
     role: str
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=lambda scalar: scalar.item()).encode  # NumPy's scalars
+_said: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
+    INTENT: msgspec.msgpack.Decoder(Intent),
+    REQUEST: msgspec.msgpack.Decoder(Request),
+}
+_status, _checks = msgspec.msgpack.Decoder(Status), msgspec.msgpack.Decoder(tuple[Check, ...])
 
 
 class GuardianClient:
@@ -106,23 +113,11 @@ class GuardianClient:
 
     def send_intent(self, intent: Intent) -> None:
         """Hand over the intent of one bin."""
-        self._send(
-            {
-                "kind": "intent",
-                "index": intent.index,
-                "stamp_s": intent.stamp_s,
-                "velocity": intent.velocity,
-                "is_confident": intent.is_confident,
-                "click": intent.click,
-                "hold": intent.hold,
-                "gate": intent.gate,
-                "n_clicks": intent.n_clicks,
-            }
-        )
+        self._say(INTENT + _encode(intent))
 
     def request(self, verb: str, role: str) -> None:
         """Ask for arm, disarm, stop, acknowledge or reset_stop as user or caregiver."""
-        self._send({"kind": "request", "verb": verb, "role": role})
+        self._say(REQUEST + _encode(Request(verb, role)))
 
     def poll(self) -> list[Status]:
         """Return what the guardian reported since the last call, oldest first; never waits."""
@@ -133,20 +128,17 @@ class GuardianClient:
         reports = []
         with contextlib.suppress(BlockingIOError):
             while True:
-                message = json.loads(self._socket.recv(MAX_DATAGRAM))
-                if "checks" in message:
-                    self.checks = tuple(Check(*values) for values in message["checks"])
+                data = self._socket.recv(MAX_DATAGRAM)
+                if data[:1] == CHECKS:
+                    self.checks = _checks.decode(data[1:])
                 else:
-                    reports.append(_status(message))
+                    reports.append(_status.decode(data[1:]))
         return reports
 
     def close(self) -> None:
         """Take the socket away."""
         self._socket.close()
         self._path.unlink(missing_ok=True)
-
-    def _send(self, message: dict[str, Any]) -> None:
-        self._say(json.dumps(message).encode())
 
     def _say(self, data: bytes) -> None:
         with contextlib.suppress(OSError):  # no guardian, or its queue is full: an intent too late is no intent
@@ -187,15 +179,14 @@ class GuardianSocket:
 
     def report(self, status: Status) -> None:
         """Send a report to everyone who has spoken lately; nobody is waited for."""
-        data = json.dumps({name: getattr(status, name) for name in STATUS_FIELDS}).encode()
+        data = STATUS + _encode(status)
         for client, heard_s in list(self._clients.items()):
             if self._send(data, client) and status.stamp_s - heard_s > FORGET_AFTER_S:
                 self._clients.pop(client)
 
     def show(self, checks: Sequence[Check]) -> None:
         """Tell everyone, now and when they follow, what was checked."""
-        values = [[check.subject, check.is_ok, check.found, check.remedy] for check in checks]
-        self._checks = json.dumps({"checks": values}).encode()
+        self._checks = CHECKS + _encode(checks)
         for client in list(self._clients):
             self._send(self._checks, client)
 
@@ -216,31 +207,12 @@ class GuardianSocket:
         return True
 
 
-def _status(message: dict[str, Any]) -> Status:
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in message.items()
-    }
-    return Status(**values)
-
-
 def _parse(data: bytes) -> Intent | Request | None:
-    try:
-        message = json.loads(data)
-        if message["kind"] == "intent":
-            velocity = tuple(float(value) for value in message["velocity"])
-            return Intent(
-                index=int(message["index"]),
-                stamp_s=float(message["stamp_s"]),
-                velocity=velocity,
-                nis=math.nan,
-                is_confident=message["is_confident"] is True,
-                click=float(message.get("click", 0.0)),
-                hold=float(message.get("hold", 0.0)),
-                gate=float(message.get("gate", 1.0)),
-                n_clicks=int(message.get("n_clicks", 0)),
-            )
-        if message["kind"] == "request":
-            return Request(str(message["verb"]), str(message["role"]))
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+    decoder = _said.get(data[:1])
+    if decoder is None:
         return None
-    return None
+    try:
+        message: Intent | Request = decoder.decode(data[1:])
+    except msgspec.DecodeError:
+        return None
+    return message

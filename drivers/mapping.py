@@ -114,6 +114,7 @@ class IntentMap:
         _check(outputs, axes, terms, actions)
         self.axes = tuple(axes)
         self.matrix = _matrix(outputs, axes, terms, section.get("frame") or {})
+        self._gains = [(i, j, gain) for i, row in enumerate(self.matrix) for j, gain in enumerate(row) if gain]
         self.triggers = [Trigger(action) for action in actions]
         self.going = [0.0] * len(self.axes)  # share of the speed limit with which a discrete action moves an axis
         self._closes = dict.fromkeys((action.axis for action in actions), False)
@@ -141,10 +142,10 @@ class IntentMap:
 
     def velocities(self, intent: Intent) -> list[float]:
         """Wanted velocity of each axis, units per second; the discrete part as a share of the axis's own limit."""
-        wanted = [
-            sum(gain * value for gain, value in zip(row, intent.velocity, strict=True) if gain) for row in self.matrix
-        ]
-        return [v + share * axis.max_speed for v, share, axis in zip(wanted, self.going, self.axes, strict=True)]
+        wanted = [share * axis.max_speed for share, axis in zip(self.going, self.axes, strict=True)]
+        for i, j, gain in self._gains:
+            wanted[i] += gain * intent.velocity[j]
+        return wanted
 
 
 def rotation(angles_deg: Sequence[float]) -> list[list[float]]:

@@ -271,18 +271,21 @@ def cobs_encode(raw: bytes) -> bytes:
 
 def cobs_decode(stuffed: bytes) -> bytes | None:
     """Undo `cobs_encode`; None when the stuffing is broken."""
-    out = bytearray()
-    i = 0
-    while i < len(stuffed):
-        code = stuffed[i]
-        block = stuffed[i + 1 : i + code]
-        if code == 0 or len(block) != code - 1 or 0 in block:
-            return None
-        out += block
-        i += code
-        if i < len(stuffed) and code < 255:
-            out.append(0)
-    return bytes(out)
+    if 0 in stuffed:
+        return None
+    out, at, n = bytearray(stuffed), 0, len(stuffed)
+    after_full = []  # codes that stand for no zero
+    while at < n:
+        code = out[at]
+        out[at] = 0
+        at += code
+        if code == 255 and at < n:
+            after_full.append(at)
+    if at != n:
+        return None
+    for at in reversed(after_full):
+        del out[at]
+    return bytes(out[1:])
 
 
 class Receiver:

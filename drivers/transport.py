@@ -17,6 +17,7 @@ try:
 except ImportError:  # not POSIX
     TerminalError = OSError  # type: ignore[assignment,misc]
 
+MOST_BYTES = 4096
 QUICK_S, SLOW_S = 0.004, 0.02  # what an adapter adds to an answer: with low-latency mode, and with FTDI's 16 ms timer
 PORT_ERRORS = (serial.SerialException, OSError, TerminalError)  # an unplugged adapter raises any of the three
 
@@ -69,9 +70,14 @@ class Port:
             When the port is gone.
         """
         try:
-            data: bytes = self._serial.read(4096)
-        except PORT_ERRORS as error:
+            number = self._serial.fileno()
+            if not select.select([number], [], [], 0.0)[0]:
+                return b""
+            data = os.read(number, MOST_BYTES)
+        except (*PORT_ERRORS, ValueError) as error:
             raise DeviceError(f"Port {self.path} is gone: {error}.", "Plug the device in again.") from error
+        if not data:
+            raise DeviceError(f"Port {self.path} is gone: it has no bytes.", "Plug the device in again.")
         return data
 
     def write(self, data: bytes) -> None:
@@ -83,9 +89,9 @@ class Port:
             When the port is gone, or does not take the bytes.
         """
         try:
-            if not select.select([], [self._serial], [], 0.0)[1]:
-                raise DeviceError(f"Port {self.path} takes no bytes any more.", "Check cable and device.")
             n_written = os.write(self._serial.fileno(), data)  # pyserial's blames the port for a busy machine
+        except BlockingIOError:
+            raise DeviceError(f"Port {self.path} takes no bytes any more.", "Check cable and device.") from None
         except (*PORT_ERRORS, ValueError) as error:
             raise DeviceError(f"Port {self.path} takes no bytes: {error}.", "Check cable and device.") from error
         if n_written != len(data):

@@ -89,8 +89,13 @@ class Unit:
             self._motions[i] = limit(bounds, self._motions[i], authority * wanted[i], positions[i], dt_s, effort)
             self.command[i] = self._motions[i].velocity
         self._try(lambda now_s: self._drive(lease_s, now_s), now_s)
+        if self.host.declaration.has_feedback:
+            self.belief.command(self.command, dt_s)
+
+    def check_way(self, now_s: float) -> None:
+        """Judge whether a moving device goes where it was sent, as far as it tells."""
         if self.host.declaration.has_feedback and self.trouble is None:
-            self.trouble = self.belief.follow(self.command, dt_s, now_s)
+            self.trouble = self.belief.follow(now_s)
 
     def watch(self, now_s: float) -> None:
         """Ask for a report; no lease is extended by it."""

@@ -60,17 +60,18 @@ def serve(device: Twin, master: int, trace: Path | None, stop: list[int]) -> Non
             file.write("stamp_s," + ",".join(axis.name for axis in device.axes) + "\n")
         while not stop or (last_s - heard_s < LINGER_S and last_s - asked_s < LONGEST_LINGER_S):
             asked_s = asked_s if stop else last_s
-            if select.select([master], [], [], STEP_S)[0]:
-                heard_s = last_s
-                answer = device.feed(os.read(master, 4096), _milliseconds(time.monotonic() - start_s))
-                if answer:
-                    os.write(master, answer)
+            is_asked = bool(select.select([master], [], [], STEP_S)[0])
             now_s = time.monotonic()
             while now_s - last_s >= STEP_S:
                 last_s += STEP_S
                 device.step(_milliseconds(last_s - start_s), STEP_S)
                 if file is not None and (device.is_moving or round((last_s - start_s) / STEP_S) % 5 == 0):
                     file.write(f"{last_s:.4f}," + ",".join(f"{value:.6f}" for value in device.positions) + "\n")
+            if is_asked:  # after the motion up to now: a process that was held up must not answer with where it was
+                heard_s = last_s
+                answer = device.feed(os.read(master, 4096), _milliseconds(now_s - start_s))
+                if answer:
+                    os.write(master, answer)
             if file is not None and now_s - flushed_s > FLUSH_S:
                 file.flush()
                 flushed_s = now_s

@@ -26,7 +26,8 @@ def run(speed_of, velocity=0.3, seconds=1.0, **options):
     for i in range(round(seconds / 0.02)):
         now_s = 0.02 * i
         b.hear(report(now_s, position), True)
-        if b.follow([velocity], 0.02, now_s) is not None:
+        b.command([velocity], 0.02)
+        if b.follow(now_s) is not None:
             return now_s
         position += speed_of(now_s) * 0.02
     return math.inf
@@ -50,7 +51,8 @@ def test_an_axis_that_follows_late_and_not_exactly_is_left_alone_whichever_way_i
         for _ in range(n):
             now_s = 0.02 * len(commands)
             b.positions = (position,)
-            assert b.follow([velocity], 0.02, now_s) is None
+            b.command([velocity], 0.02)
+            assert b.follow(now_s) is None
             commands.append(velocity)
             position += 0.02 * commands[-1 - n_late] * (share if commands[-1 - n_late] > 0.0 else 1.0)
 
@@ -60,7 +62,8 @@ def test_an_axis_that_sets_out_at_full_speed_after_standing_is_left_alone_althou
     for i, velocity in enumerate(ways):
         position = begun + 0.02 * sum(ways[: max(0, i - 3)])  # 80 ms late
         b.hear(report(0.02 * i, position), True)
-        assert b.follow([velocity], 0.02, 0.02 * i) is None
+        b.command([velocity], 0.02)
+        assert b.follow(0.02 * i) is None
 
 
 @pytest.mark.parametrize("velocity", [0.05, 0.1, 0.3])
@@ -84,7 +87,8 @@ def reverse(lag_s, turn_s, speed, stuck_s=math.inf):
     commands = [speed * max(-1.0, min(1.0, math.sin(math.pi * i * dt_s / turn_s) * 4.0)) for i in range(150)]
     for i in range(len(commands)):
         b.hear(report(i * dt_s, positions[-1]), True)
-        if b.follow([commands[i]], dt_s, i * dt_s) is not None:
+        b.command([commands[i]], dt_s)
+        if b.follow(i * dt_s) is not None:
             return i * dt_s
         moved = commands[max(0, i - round(lag_s / dt_s))] * dt_s if i * dt_s < stuck_s else 0.0
         positions.append(positions[-1] + moved)

@@ -187,6 +187,8 @@ class Guarded:
             ready += guardian.units
         if ready or now_s >= min(self.next_s, guardian._deadline_s()):
             self.next_s = guardian.step(ready, self.next_s, now_s)
+        while guardian.has_more:
+            self.next_s = guardian.step([], self.next_s, now_s)
 
     def go(self, seconds, velocity=None, until=None, until_asked=False):
         """Let time pass, at most until a state is reached, or an answer is on its way; how long that took."""
