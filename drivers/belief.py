@@ -42,26 +42,26 @@ class Stall:
 
     def __init__(self, axis: Axis) -> None:
         self._least = STALL_LEAST * (axis.upper - axis.lower)
-        self._commanded = deque([0.0] * N_LAGS, maxlen=N_LAGS)
+        self._commanded = (0.0,) * N_LAGS
         self._direction, self._farthest = 1.0, 0.0
         self._history: deque[tuple[float, tuple[float, ...], float]] = deque(maxlen=200)
 
     def rest(self) -> None:
         """Forget: motion begins anew."""
-        self._commanded = deque([0.0] * N_LAGS, maxlen=N_LAGS)
+        self._commanded = (0.0,) * N_LAGS
         self._farthest = 0.0
         self._history.clear()
 
     def command(self, velocity: float, dt_s: float) -> None:
         """Take note of what the axis was told."""
-        self._commanded.append(self._commanded[-1] + velocity * dt_s)
+        self._commanded = (*self._commanded[1:], self._commanded[-1] + velocity * dt_s)
 
     def judge(self, position: float, now_s: float) -> bool:
         """Whether the axis went less than a third of its commanded way over the last quarter of a second or more.
 
         Judged is only a way that is clear, and in the same direction, however late the axis may be.
         """
-        history, commanded = self._history, tuple(self._commanded)
+        history, commanded = self._history, self._commanded
         if self._has_turned(commanded[-1]):
             history.clear()  # ways there and back cancel, what an axis falls short of them adds up
         history.append((now_s, commanded, position))

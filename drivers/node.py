@@ -375,4 +375,4 @@ def _pack(share: float) -> int:
 
 def fault_names(faults: int) -> tuple[str, ...]:
     """What the fault bits mean."""
-    return tuple(name for bit, name in enumerate(FAULT_NAMES) if faults >> bit & 1)
+    return tuple(name for bit, name in enumerate(FAULT_NAMES) if faults >> bit & 1) if faults else ()
