@@ -66,7 +66,7 @@ class Guardian:
         self.log = FaultLog(config.log_path)
         self.arming: Arming | None = None
         self.checks: list[Check] = []
-        self._told = ("", "")
+        self._noted = ("", "")
         self._moved_s = self._told_s = -math.inf
         self._is_fresh = self._is_untold = False
         self._intent_index = -1
@@ -108,16 +108,18 @@ class Guardian:
             self._is_fresh |= self._hear_clients(now_s)
         self.machine.tick(now_s)
         has_changed = self._note_transition(now_s)
-        is_due = now_s >= next_s
+        is_due, is_overdue = now_s >= next_s, now_s - self._told_s >= LONGEST_UNTOLD_S
         if is_due or has_changed or (self._is_fresh and not ready):
             next_s = now_s + (PATIENCE_S if self._is_fresh else PERIOD_S)
             self._is_fresh = False
             self._drive(now_s)
             has_changed |= self._note_transition(now_s)
-        elif self._is_untold and not ready:
-            self._tell(now_s)
-        is_overdue = now_s - self._told_s >= LONGEST_UNTOLD_S
-        self._is_untold |= is_due or has_changed or is_overdue or self._note_acknowledgement(now_s)
+        elif is_overdue or (self._is_untold and not ready):
+            self._check_ways(now_s)
+            has_changed |= self._note_transition(now_s)
+            self._report(now_s)
+        is_acknowledged = self._note_acknowledgement(now_s)
+        self._is_untold |= is_due or has_changed or is_acknowledged
         return next_s
 
     def _deadline_s(self) -> float:
@@ -198,6 +200,13 @@ class Guardian:
         if machine.state == m.CHECKING and self.arming is not None:
             self._check(self.arming, now_s)
 
+    def _check_ways(self, now_s: float) -> None:
+        """Look whether every device has gone where it was sent."""
+        if self.machine.state == m.ACTIVE:
+            for unit in self.units:
+                unit.check_way(now_s)
+                self._judge(unit, now_s)
+
     def _check(self, arming: Arming, now_s: float) -> None:
         result = arming.step(self.machine, now_s)
         self._show(arming.checks)
@@ -222,9 +231,9 @@ class Guardian:
     def _note_transition(self, now_s: float) -> bool:
         """Act once on each new state, and write it down; true when there was one."""
         state, reason = self.machine.state, self.machine.reason
-        if (state, reason) == self._told:
+        if (state, reason) == self._noted:
             return False
-        before, self._told = self._told[0], (state, reason)
+        before, self._noted = self._noted[0], (state, reason)
         if state == m.STOP:
             for unit in self.units:
                 unit.stop(now_s)
@@ -271,14 +280,6 @@ class Guardian:
                 return False
             unit.trouble = None
         return True
-
-    def _tell(self, now_s: float) -> None:
-        """Look whether every device has gone where it was sent, and tell the clients what is."""
-        if self.machine.state == m.ACTIVE:
-            for unit in self.units:
-                unit.check_way(now_s)
-                self._judge(unit, now_s)
-        self._report(now_s)
 
     def _report(self, now_s: float) -> None:
         self._told_s, self._is_untold = now_s, False

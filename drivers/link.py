@@ -31,7 +31,7 @@ MOST_AT_ONCE = 64  # so that nobody who talks much keeps the guardian from its d
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the guardian reports, at least 50 times a second.
+    """What the guardian reports, about 50 times a second, and at once when its state changes.
 
     Attributes
     ----------

@@ -180,14 +180,14 @@ class Guarded:
             self.turn()
 
     def turn(self):
-        """A turn of the guardian, if there is anything to do."""
+        """What the guardian does now, if there is anything to do."""
         now_s, guardian = self.now_s, self.guardian
         ready = [guardian.socket] if self.post.inbox else []
         if self.port.has_answer and not self.port.is_unplugged:
             ready += guardian.units
         if ready or now_s >= min(self.next_s, guardian._deadline_s()):
             self.next_s = guardian.step(ready, self.next_s, now_s)
-        while guardian.has_more:
+        while guardian.has_more and not self.port.has_answer:
             self.next_s = guardian.step([], self.next_s, now_s)
 
     def go(self, seconds, velocity=None, until=None, until_asked=False):

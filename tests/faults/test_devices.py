@@ -1,6 +1,7 @@
 """What a driver makes of servos and grippers that fail, answer late or tell the impossible: in memory, on our clock."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from guarded import Guarded
@@ -76,6 +77,33 @@ def test_a_guardian_without_processor_time_takes_no_movement_of_that_time_for_a_
         guarded.pause(0.05 + 0.007 * trial, fast)
         guarded.go(0.6, fast)
         assert guarded.state == ACTIVE, (trial, guarded.machine.reason)
+
+
+@pytest.mark.fault("F14")
+@pytest.mark.parametrize("name", ["node"])
+def test_a_device_that_never_stops_talking_keeps_no_set_point_no_report_and_no_judgement_waiting(guarded):
+    guarded.arm((0.0,) * 4)
+    read = guarded.port.read
+    guarded.port.read = lambda: read() + b"\0"  # an empty frame, which only resynchronises
+    guarded.port.__class__ = type("Talking", (type(guarded.port),), {"has_answer": True})
+    told_s = []
+    guarded.post.report = lambda status: told_s.append(status.stamp_s)
+    begun_s = guarded.now_s
+    guarded.go(0.5, (0.2, 0.0, 0.0, 0.0))
+    assert guarded.state == ACTIVE
+    assert guarded.now_s - guarded.moved_s < 0.01
+    assert len(told_s) >= 0.5 / 0.04
+    assert max(after - before for before, after in pairwise([begun_s, *told_s])) <= 0.04
+    where = list(guarded.twin.positions)
+    step = guarded.twin.step
+
+    def stuck(now_ms, dt_s):
+        step(now_ms, dt_s)
+        guarded.twin.positions[:] = where
+
+    guarded.twin.step = stuck
+    assert guarded.go(1.0, (0.2, 0.0, 0.0, 0.0), until=(FAULT,)) <= 0.4
+    assert "does not follow" in guarded.machine.reason
 
 
 @pytest.mark.fault("F15")
