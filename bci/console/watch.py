@@ -189,6 +189,7 @@ def show(watch: Watch, console: Console) -> None:
                     console.print(_line(watch.snapshot()))
             time.sleep(0.02)
         watch.look()
+        watch.session.check()  # over, or dead?
 
 
 @contextmanager

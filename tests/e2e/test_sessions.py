@@ -12,6 +12,7 @@ import threading
 import time
 
 import numpy as np
+import psutil
 import pytest
 from sessions import active, no_process_of, only_session, start, states_of, streams_of, wait_for
 
@@ -105,6 +106,19 @@ def test_ending_a_session_at_a_bad_moment_stops_the_arm_and_closes_the_files(tmp
     assert len(streams_of(session / "recording.xdf")["bci.intents"]["time_stamps"]) > 10
     trace = np.genfromtxt(session / "trace.csv", delimiter=",", skip_header=1, invalid_raise=False)
     assert np.ptp(trace[-3:, 1:], axis=0).max() < 1e-3
+
+
+def test_a_demo_whose_task_is_killed_says_so(tmp_path):
+    process = start("demo", "--seconds", "60", "--sessions", str(tmp_path))
+    wait_for(lambda: active(tmp_path))
+    session = only_session(tmp_path)
+    (stage,) = [p for p in psutil.Process(process.pid).children(recursive=True) if "bci.live.stage" in p.cmdline()]
+    stage.kill()
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "The stage died" in errors
+    assert "Traceback" not in errors
+    wait_for(lambda: no_process_of(session), 10)
 
 
 def test_ctrl_c_while_a_session_starts_leaves_nothing_behind(tmp_path):
