@@ -242,6 +242,8 @@ class Guardian:
             for unit in self.units:
                 unit.stand(now_s)
                 unit.disarm(now_s)
+        elif state == m.DISARMED and before in (m.FAULT, m.STOP):
+            self._show([])  # what was found before is no longer known
         elif state == m.HOLD:
             for unit in self.units:
                 unit.stand(now_s)

@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from bench import wait_for
 
 from drivers.link import GuardianClient
 from drivers.machine import ACTIVE, ARMED, DISARMED, FAULT, HOLD, STOP
@@ -98,6 +99,17 @@ def test_stop_is_latched_across_a_restart_and_only_a_caregiver_resets_it(bench):
     bench.client.request("reset_stop", "caregiver")
     assert bench.drive(0.3).state == DISARMED
     assert bench.arm_and_move().state == ACTIVE
+
+
+def test_what_was_checked_before_a_stop_is_no_longer_shown_after_it(bench):
+    bench.start_guardian()
+    bench.arm_and_move()
+    assert bench.client.checks
+    bench.client.request("stop", "user")
+    bench.wait(STOP)
+    bench.client.request("reset_stop", "caregiver")
+    bench.wait(DISARMED)
+    wait_for(lambda: bench.look() and not bench.client.checks)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
