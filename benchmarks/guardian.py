@@ -116,8 +116,8 @@ def main():
     """Measure both ways."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
     cores = sorted(os.sched_getaffinity(0))
-    for title, where in [("wherever it runs", None), ("on a core of its own", cores if len(cores) > 1 else None)]:
-        if where or title.startswith("wherever"):
+    for title, where in (("wherever it runs", None), ("on a core of its own", cores)):
+        if where is None or len(where) > 1:
             with tempfile.TemporaryDirectory() as folder:
                 tell(title, run(Path(folder), seconds, where))
 
