@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 from bci.types import Intent
-from drivers import guardian
-from drivers.link import GuardianClient
-from drivers.machine import ACTIVE
+from drivers.guardian.link import GuardianClient
+from drivers.guardian.machine import ACTIVE
+from drivers.guardian.process import process as guardian
 
 OUTPUTS, AXES, PERIOD_S = ("vx", "vy", "vz", "grasp"), ("x", "y", "z", "hand"), 0.02
 RULES = {"lease_s": 0.1, "stale_s": 0.15, "hold_to_disarm_s": 1.0, "idle_to_disarm_s": 60.0, "spool_s": 0.1}
@@ -45,7 +45,8 @@ def config_of(folder, port):
     """A guardian of the twin on a port."""
     pairs = zip(OUTPUTS, AXES, strict=True)
     maps = [{"intent": o, "axis": a, "gain": 1.0 if a == "hand" else 0.4} for o, a in pairs]
-    device = {"name": "arm", "driver": "drivers.host:DRIVER", "section": {"port": port, "baud": 115200, "maps": maps},
+    device = {"name": "arm", "driver": "drivers.devices.node_host:DRIVER",
+              "section": {"port": port, "baud": 115200, "maps": maps},
               "limits": {"speed_fraction": 1.0, "acceleration_fraction": 1.0}}  # fmt: skip
     fields = {"outputs": OUTPUTS, "rules": RULES, "devices": [device], "socket_dir": str(folder),
               "state_dir": str(folder), "log_path": str(folder / "guardian.jsonl"),

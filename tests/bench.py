@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from bci.types import Intent
-from drivers.link import GuardianClient, Status
+from drivers.guardian.link import GuardianClient, Status
 
 OUTPUTS = ("vx", "vy", "vz", "grasp")
 MAPS = [
@@ -45,7 +45,7 @@ class Bench:
 
     def device(self, **changes: object) -> dict[str, object]:
         section = {"port": self.port, "baud": 115200, "maps": MAPS, **changes}
-        return {"name": "arm", "driver": "drivers.host:DRIVER", "section": section, "limits": LIMITS}
+        return {"name": "arm", "driver": "drivers.devices.node_host:DRIVER", "section": section, "limits": LIMITS}
 
     def config(self, **changes: object) -> Path:
         path = self.folder / "guardian.json"
@@ -60,7 +60,7 @@ class Bench:
     def start_guardian(self, **changes: object) -> subprocess.Popen[bytes]:
         ready = self.folder / "guardian.ready"
         ready.unlink(missing_ok=True)
-        guardian = self.start("drivers.guardian", str(self.config(**changes)))
+        guardian = self.start("drivers.guardian.process", str(self.config(**changes)))
         wait_for(lambda: ready.exists() or guardian.poll() is not None)
         assert guardian.poll() is None, guardian.stderr.read()
         self.attach()

@@ -1,9 +1,9 @@
 """Every spoken device with its host and its twin in memory, and the time in our hands."""
 
 from bci.errors import DeviceError
-from drivers import dynamixel, feetech, fes, maestro, robotiq
 from drivers.base import ON, PREPARED
-from drivers.positioner import Positioner
+from drivers.devices import dynamixel, feetech, fes, maestro, robotiq
+from drivers.dialogue.positioner import Positioner
 from drivers.twins.dynamixel import DynamixelBus
 from drivers.twins.feetech import FeetechBus
 from drivers.twins.fes import Stimulator

@@ -12,7 +12,7 @@ FLOORS = {
     "bci.types": 0, "bci.errors": 0, "bci.profile": 0, "bci.settings": 0,
     "bci.devices": 0, "bci.configs": 0, "bci": 0, "drivers.base": 0,
     "bci.signals": 1, "bci.decoding": 1, "drivers": 1,
-    "bci.pipeline": 2, "bci.plan": 2, "bci.process": 2, "calibration": 2, "drivers.guardian": 2, "drivers.probe": 2,
+    "bci.pipeline": 2, "bci.plan": 2, "bci.process": 2, "calibration": 2, "drivers.guardian": 2, "drivers.trial": 2,
     "bci.streams": 3, "bci.recording": 3, "bci.simulation": 3,
     "bci.live": 4,
     "bci.console": 5, "bci.display": 5, "bci.cli": 5, "bci.__main__": 5,
@@ -99,7 +99,7 @@ def test_kernels_know_nothing_of_streams_or_devices(path):
 def test_each_outside_world_is_touched_in_few_places(library, room):
     users = {module_of(path) for path in FILES if library in all_imports(path)}
     allowed = {
-        "serial": {"drivers.transport", "drivers.probe", "bci.live.doctor"},
+        "serial": {"drivers.dialogue.transport", "drivers.trial.probe", "bci.live.doctor"},
         "pylsl": {
             *(module_of(p) for p in FILES if module_of(p).startswith(("bci.streams", "bci.recording"))),
             "bci.live.loop", "bci.live.stage", "bci.live.doctor", "bci.live.calibrator", "bci.simulation.participant",
@@ -107,6 +107,24 @@ def test_each_outside_world_is_touched_in_few_places(library, room):
         },
     }  # fmt: skip
     assert users <= allowed[library]
+
+
+ROOMS_OF_DRIVERS = {
+    "base": set(),
+    "guardian": {"base"},
+    "dialogue": {"base"},
+    "devices": {"base", "dialogue"},
+    "trial": {"base", "dialogue", "devices"},
+    "twins": {"base", "dialogue", "devices", "firmware"},
+    "firmware": set(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "drivers").glob("*/**/*.py")), ids=module_of)
+def test_each_room_of_the_drivers_knows_only_the_rooms_below_it(path):
+    here = module_of(path).split(".")[1]
+    others = {name.split(".")[1] for name in imports_of(path) if name.startswith("drivers.")} - {here}
+    assert others <= ROOMS_OF_DRIVERS[here]
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)

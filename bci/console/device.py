@@ -20,11 +20,11 @@ from bci.plan import write_json
 from bci.profile import Device, Profile, load_profile
 from bci.types import Intent
 from drivers.base import Axis
-from drivers.faultlog import read_records, verify
-from drivers.limits import Bounds
-from drivers.settings import DeviceConfig
+from drivers.guardian.faultlog import read_records, verify
+from drivers.guardian.limits import Bounds
+from drivers.guardian.settings import DeviceConfig
+from drivers.guardian.unit import Unit
 from drivers.twins import TWINS
-from drivers.unit import Unit
 
 TWIN_S = 60.0
 LOG_STYLES = {"FAULT": "bold red", "STOP": "bold red", "HOLD": "yellow", "ACTIVE": "green"}

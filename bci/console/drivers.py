@@ -14,8 +14,8 @@ from bci.errors import DeviceError
 from bci.live.equipment import device_section, find_driver
 from bci.profile import load_profile
 from drivers.base import ENTRY_POINTS
-from drivers.conformance import examine
-from drivers.settings import load_driver
+from drivers.guardian.settings import load_driver
+from drivers.trial.conformance import examine
 
 STYLES = {"passed": "green", "failed": "bold red", "not tried": "yellow"}
 

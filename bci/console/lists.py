@@ -38,7 +38,7 @@ def list_streams(seconds: float, network: bool) -> None:
 
 def list_devices() -> None:
     """Print every serial port and what answers on it."""
-    from drivers.probe import probe_ports
+    from drivers.trial.probe import probe_ports
 
     console = Console()
     with console.status("asking each port"):

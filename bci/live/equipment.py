@@ -11,7 +11,7 @@ from bci.errors import DeviceError
 from bci.plan import Plan
 from bci.profile import Device
 from drivers.base import ENTRY_POINTS
-from drivers.settings import load_driver
+from drivers.guardian.settings import load_driver
 from drivers.twins import TWINS
 
 RULES = ("lease_ms", "hold_to_disarm_ms", "idle_to_disarm_s", "spool_ms", "user_may_arm")
@@ -71,7 +71,7 @@ def check_device(device: Device) -> None:
 
 
 def device_config(device: Device, port: str) -> dict[str, Any]:
-    """The fields of `drivers.settings.DeviceConfig`."""
+    """The fields of `drivers.guardian.settings.DeviceConfig`."""
     return {
         "name": device.name,
         "driver": find_driver(device.driver),

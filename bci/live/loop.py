@@ -31,7 +31,7 @@ from bci.streams.inlet import Inlet
 from bci.streams.network import configure
 from bci.types import Array, Event, Position
 from calibration.fit import check_fits
-from drivers.link import GuardianClient, Status
+from drivers.guardian.link import GuardianClient, Status
 
 PULL_TIMEOUT_S = 0.02
 WAITING_S = 0.002  # while a bin waits for another stream

@@ -9,7 +9,7 @@ import numpy as np
 from bci.plan import Plan
 from bci.streams.outlet import open_marker_outlet, open_outlet
 from bci.types import Event, Frame, Intent
-from drivers.link import Status
+from drivers.guardian.link import Status
 
 STATES = ("DISARMED", "CHECKING", "ARMED", "ACTIVE", "HOLD", "FAULT", "STOP")
 

@@ -14,7 +14,7 @@ from bci.live.children import Child, start_child, wait_until_ready
 from bci.live.equipment import device_section, guardian_config, twin_module
 from bci.plan import Calibration, Plan, write_json
 from bci.profile import Device
-from drivers.link import GuardianClient, Status
+from drivers.guardian.link import GuardianClient, Status
 from drivers.twins import TWINS
 
 START_PATIENCE_S = 120.0  # the first start on a machine compiles the kernels
@@ -168,7 +168,7 @@ class Session:
         config = guardian_config(plan, ports, _state_dir(real[0]) if real else plan.runtime)
         path = plan.path("guardian.json")
         write_json(path, config)
-        self._wait(self._launch("guardian", "drivers.guardian", str(path)), 10.0)
+        self._wait(self._launch("guardian", "drivers.guardian.process", str(path)), 10.0)
 
     def _start_twin(self, device: Device, port: str) -> str:
         """Start what stands in for a device; return the path of its port."""

@@ -24,7 +24,7 @@ from bci.streams.outlet import open_marker_outlet, open_outlet
 from bci.types import Array
 from calibration.metrics import Trial
 from calibration.paradigms import ObservationBlock
-from drivers.link import GuardianClient
+from drivers.guardian.link import GuardianClient
 
 PERIOD_S = 0.02
 LEAD_IN_S = 2.0  # before the observation block, for the readers of the stream to find it

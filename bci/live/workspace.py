@@ -6,7 +6,7 @@ import numpy as np
 
 from bci.profile import Profile
 from bci.types import Array
-from drivers.mapping import rotation
+from drivers.guardian.mapping import rotation
 
 
 class Workspace:

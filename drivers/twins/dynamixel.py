@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from drivers.base import Axis
-from drivers.bus import EVERYONE, Instruction, Reply
-from drivers.dynamixel import (
+from drivers.devices.dynamixel import (
     ACCELERATION_STEPS_S2,
     ALERT,
     DRIVER,
@@ -25,7 +24,8 @@ from drivers.dynamixel import (
     pack,
     unpack,
 )  # fmt: skip
-from drivers.joint import Joint
+from drivers.devices.register_bus import EVERYONE, Instruction, Reply
+from drivers.dialogue.joint import Joint
 from drivers.twins.servo import Servo
 from drivers.twins.terminal import run
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from drivers.base import Axis
-from drivers.fes import (
+from drivers.devices.fes import (
     CHANNEL_CONFIG,
     DRIVER,
     GET_DEVICE_ID,
@@ -17,7 +17,7 @@ from drivers.fes import (
     decode,
     encode,
 )  # fmt: skip
-from drivers.joint import Joint
+from drivers.dialogue.joint import Joint
 from drivers.twins.terminal import run
 
 LASTS_MS = 25  # a muscle's answer to one pulse, in the trace

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from drivers.base import Axis
-from drivers.joint import Joint
-from drivers.maestro import (
+from drivers.devices.maestro import (
     ACCELERATION_RAW_S2,
     DRIVER,
     GET_ERRORS,
@@ -20,6 +19,7 @@ from drivers.maestro import (
     TIMEOUT_ERROR,
     crc7,
 )  # fmt: skip
+from drivers.dialogue.joint import Joint
 from drivers.twins.servo import Servo
 from drivers.twins.terminal import run
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 
 from drivers.base import Axis
-from drivers.node import (
+from drivers.devices.node import (
     ACTIVE,
     ARMED,
     DISARMED,

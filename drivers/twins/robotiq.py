@@ -5,10 +5,9 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from drivers import modbus
 from drivers.base import Axis
-from drivers.joint import Joint
-from drivers.robotiq import (
+from drivers.devices import modbus
+from drivers.devices.robotiq import (
     ACTIVATE,
     ACTIVATING,
     ACTIVE,
@@ -25,6 +24,7 @@ from drivers.robotiq import (
     RESET,
     SLOWEST_MM_S,
 )  # fmt: skip
+from drivers.dialogue.joint import Joint
 from drivers.twins.terminal import run
 
 ACTIVATION_MS = 600  # a real one takes longer

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from drivers.faultlog import FaultLog
+from drivers.guardian.faultlog import FaultLog
 
 PROFILE = """
 schema_version = 1

@@ -12,14 +12,14 @@ from memory import DRIVERS, TWINS, MemoryPort
 
 from bci.errors import DeviceError
 from bci.types import Intent
-from drivers import unit
-from drivers.guardian import Guardian
-from drivers.host import NodeHost
-from drivers.link import Request
-from drivers.machine import ACTIVE, DISARMED
-from drivers.positioner import Positioner
-from drivers.settings import read_config
-from drivers.transport import QUICK_S
+from drivers.devices.node_host import NodeHost
+from drivers.dialogue.positioner import Positioner
+from drivers.dialogue.transport import QUICK_S
+from drivers.guardian import unit
+from drivers.guardian.link import Request
+from drivers.guardian.machine import ACTIVE, DISARMED
+from drivers.guardian.process import Guardian
+from drivers.guardian.settings import read_config
 from drivers.twins.node import NodeDevice
 
 PERIOD_S = 0.02

@@ -15,7 +15,7 @@ import pytest
 from node_chip import milliseconds
 from wire_host import FULL_SPEED
 
-from drivers.node import (
+from drivers.devices.node import (
     ACTIVE,
     ARMED,
     DISARMED,

@@ -8,10 +8,10 @@ from guarded import Guarded
 from memory import DRIVERS, MemoryBench
 
 from bci.errors import DeviceError
-from drivers import dynamixel, feetech, robotiq
-from drivers.dynamixel import TRIPPED
-from drivers.exchange import Exchange
-from drivers.machine import ACTIVE, DISARMED, FAULT
+from drivers.devices import dynamixel, feetech, robotiq
+from drivers.devices.dynamixel import TRIPPED
+from drivers.dialogue.exchange import Exchange
+from drivers.guardian.machine import ACTIVE, DISARMED, FAULT
 from drivers.twins.dynamixel import DynamixelBus
 from drivers.twins.feetech import FeetechBus
 

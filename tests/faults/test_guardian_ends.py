@@ -13,9 +13,9 @@ SPEED = 0.4
 FAULTY = """
 import sys
 from pathlib import Path
-from drivers.host import NodeHost
-from drivers.node import DEVICE
-from drivers.transport import Port
+from drivers.devices.node_host import NodeHost
+from drivers.devices.node import DEVICE
+from drivers.dialogue.transport import Port
 
 FLAG = Path(__file__).with_name("flag")
 

@@ -12,10 +12,10 @@ from bench import Bench
 from plug import Plug
 
 from bci.errors import DeviceError
-from drivers.link import GuardianClient
-from drivers.machine import ACTIVE, DISARMED, FAULT
-from drivers.node import DISARMED as DEVICE_DISARMED
-from drivers.transport import Port
+from drivers.devices.node import DISARMED as DEVICE_DISARMED
+from drivers.dialogue.transport import Port
+from drivers.guardian.link import GuardianClient
+from drivers.guardian.machine import ACTIVE, DISARMED, FAULT
 
 N_TRIALS = 20
 STILL = (0.0, 0.0, 0.0, 0.0)

@@ -8,9 +8,9 @@ import pytest
 from bench import LIMITS, wait_for
 
 from drivers import base
-from drivers.host import NodeHost
-from drivers.node import Status
-from drivers.transport import Port
+from drivers.devices.node import Status
+from drivers.devices.node_host import NodeHost
+from drivers.dialogue.transport import Port
 from drivers.twins.node import NodeDevice
 from drivers.twins.terminal import on_terminal
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from guarded import PERIOD_S, Guarded
 
-from drivers.limits import clamp
-from drivers.machine import ACTIVE, DISARMED, FAULT, STOP
-from drivers.node import DISARMED as DEVICE_DISARMED
+from drivers.devices.node import DISARMED as DEVICE_DISARMED
+from drivers.guardian.limits import clamp
+from drivers.guardian.machine import ACTIVE, DISARMED, FAULT, STOP
 from drivers.twins.node import NodeDevice
 
 HOUR_S = 3600.0

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from node_core import Library, Life, compile_bench, library
 
-from drivers.node import Receiver
+from drivers.devices.node import Receiver
 
 BATCH = 20_000
 N_LIVES = 20

@@ -9,7 +9,7 @@ import time
 from wire_host import WireHost
 
 from bci.errors import DeviceError
-from drivers.node import ACTIVE, DISARMED, Ping
+from drivers.devices.node import ACTIVE, DISARMED, Ping
 
 PERIOD_S = 0.02
 

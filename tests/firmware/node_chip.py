@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wire_host import WireHost
 
-from drivers.node import DISARMED, ESTOP
+from drivers.devices.node import DISARMED, ESTOP
 from drivers.twins.avr import command
 
 PATIENCE_S = 30.0

@@ -10,7 +10,7 @@ import pytest
 from node_chip import milliseconds
 from wire_host import FULL_SPEED
 
-from drivers.node import DISARMED, ESTOP, Setpoint, fault_names
+from drivers.devices.node import DISARMED, ESTOP, Setpoint, fault_names
 from drivers.twins.node import AXES
 
 N_TRIALS = 20

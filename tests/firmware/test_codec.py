@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from node_core import library
 
-from drivers.node import MAX_PACKET, Arm, Receiver, cobs_decode, cobs_encode, config_hash, decode, encode
+from drivers.devices.node import MAX_PACKET, Arm, Receiver, cobs_decode, cobs_encode, config_hash, decode, encode
 from drivers.twins.node import AXES
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "drivers"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "drivers" / "devices"))
 from test_node import VECTORS, messages, u16, u32
 
 pytestmark = pytest.mark.usefixtures("core")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from node_core import library
 
-from drivers.node import (
+from drivers.devices.node import (
     ACTIVE,
     ARMED,
     DISARMED,

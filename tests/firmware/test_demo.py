@@ -16,7 +16,7 @@ from bci.live.equipment import guardian_config
 from bci.plan import create_plan
 from bci.profile import load_profile
 from drivers.firmware import EMULATOR_PACKAGES
-from drivers.machine import ACTIVE, DISARMED, STOP
+from drivers.guardian.machine import ACTIVE, DISARMED, STOP
 
 STILL = (0.0, 0.0, 0.0, 0.0)
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from drivers.probe import probe
+from drivers.trial.probe import probe
 
 
 def bci(*arguments):

@@ -6,8 +6,8 @@ import zlib
 import pytest
 from fuzz import fuzz, lives, sanitized
 
-from drivers import node
-from drivers.node import Receiver
+from drivers.devices import node
+from drivers.devices.node import Receiver
 
 N_FRAMES, N_SANITIZED = 1_000_000, 50_000
 

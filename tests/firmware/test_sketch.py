@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from node_chip import milliseconds
 
+from drivers.devices.node import DISARMED, ESTOP, fault_names
 from drivers.firmware import HERE, write_sketch
-from drivers.node import DISARMED, ESTOP, fault_names
 
 ARDUINO = Path("/usr/share/arduino/hardware/arduino/avr")
 STAND_IN = Path(__file__).parent / "stand_in"

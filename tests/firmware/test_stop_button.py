@@ -6,8 +6,8 @@ import pytest
 from bench import Bench, wait_for
 from node_chip import milliseconds
 
-from drivers.machine import ACTIVE, DISARMED, FAULT, STOP
-from drivers.node import FAULT_NAMES
+from drivers.devices.node import FAULT_NAMES
+from drivers.guardian.machine import ACTIVE, DISARMED, FAULT, STOP
 from drivers.twins.node import AXES
 from drivers.twins.terminal import on_terminal
 

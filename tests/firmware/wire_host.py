@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from drivers.node import (
+from drivers.devices.node import (
     Arm,
     AxisInfo,
     Describe,
@@ -19,7 +19,7 @@ from drivers.node import (
     config_hash,
     encode,
 )
-from drivers.transport import Port
+from drivers.dialogue.transport import Port
 
 PATIENCE_S = 30.0
 RETRY_S = 0.5

@@ -1,0 +1,1 @@
+"""What each device says: tables, codecs and declarations, and the protocol of our own node."""

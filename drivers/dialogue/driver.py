@@ -1,0 +1,189 @@
+"""A driver made of dialogues: how it is built from the device section of a profile, and opened."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bci.errors import DeviceError
+from drivers.base import Axis, Declaration, Host
+from drivers.dialogue.exchange import converse
+from drivers.dialogue.joint import Joint
+from drivers.dialogue.positioner import Positioner
+from drivers.dialogue.steps import Feedback, Speaker
+from drivers.dialogue.transport import Port
+
+AXIS_FIELDS = ("lower", "upper", "max_speed", "max_acceleration", "raw_lower", "raw_upper")
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """What the conformance suite checks of a driver's bytes.
+
+    Attributes
+    ----------
+    examples : tuple
+        Messages of every kind.
+    encode : callable
+        From a message to bytes.
+    decode : callable
+        From bytes that may begin anywhere to the messages in them; never raises.
+    n_flips : int
+        Any so many flipped bits in one frame are always noticed: 0 when there is no checksum on this way.
+    """
+
+    examples: tuple[Any, ...]
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Sequence[Any]]
+    n_flips: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenDriver:
+    """A kind of device that is reached by dialogues over a serial port: satisfies `drivers.base.Driver`.
+
+    Attributes
+    ----------
+    declaration : Declaration
+        What it can and cannot promise.
+    make : callable
+        From joints and the profile's options to a `Speaker`; raises DeviceError on options that it does not like.
+    twin : str
+        Module that is a twin in software, run as ``python -m``; empty when there is none.
+    codecs : tuple of Codec
+        Both ways of the wire.
+    example : mapping
+        A device section with axes and options, for tests and for the twin.
+    n_misses : int
+        Periods without an answer that are borne while powered.
+    """
+
+    declaration: Declaration
+    make: Callable[..., Speaker]
+    twin: str
+    codecs: tuple[Codec, ...]
+    example: Mapping[str, Any]
+    n_misses: int = 3
+
+    def build(self, section: Mapping[str, Any]) -> Speaker:
+        """Make the speaker of a device from its section of the profile.
+
+        Raises
+        ------
+        DeviceError
+            When axes are missing or contradict themselves, or an option is unknown or wrong.
+        """
+        options = dict(section.get("options") or {})
+        known = [name for name in inspect.signature(self.make).parameters if name != "joints"]
+        unknown = sorted(set(options) - set(known))
+        if unknown:
+            raise DeviceError(
+                f"Driver '{self.declaration.name}' has no option {', '.join(unknown)}; it has {', '.join(known)}.",
+                "Correct device.options in the profile.",
+            )
+        try:
+            return self.make(read_joints(section.get("axes") or ()), **options)
+        except (TypeError, ValueError) as error:
+            raise DeviceError(
+                f"Driver '{self.declaration.name}' does not take its axes and options: {error}.",
+                "Correct device.axes and device.options in the profile.",
+            ) from error
+
+    def open(self, section: Mapping[str, Any]) -> Host:
+        """Open the port and greet the device.
+
+        Raises
+        ------
+        DeviceError
+            When the port or the device is not there, or the section does not fit it.
+        """
+        speaker = self.build(section)
+        baud = int(section.get("baud") or self.declaration.baud)
+        port = Port(str(section["port"]), baud)
+        try:
+            words = converse(port, baud, speaker.greet())
+        except DeviceError:
+            port.close()
+            raise
+        return Positioner(port, baud, speaker, self.declaration, words, self.n_misses)
+
+
+def read_joints(entries: Sequence[Mapping[str, Any]]) -> tuple[Joint, ...]:
+    """Read the axes of a device section.
+
+    Raises
+    ------
+    DeviceError
+        When there is none, one contradicts itself, or two share a name or an address.
+    """
+    joints = tuple(map(_joint, entries))
+    if not joints:
+        raise DeviceError("The profile names no axis of the device.", "Add one table [[device.axes]] for each.")
+    for values in ([joint.axis.name for joint in joints], [joint.address for joint in joints]):
+        if len(set(values)) < len(values):
+            raise DeviceError(f"Two axes share one of {values}.", "Correct device.axes in the profile.")
+    return joints
+
+
+def _joint(entry: Mapping[str, Any]) -> Joint:
+    name = str(entry.get("name", ""))
+    try:
+        values = {field: float(entry[field]) for field in AXIS_FIELDS}
+        address = int(entry["address"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DeviceError(f"Axis '{name}' lacks or misstates {error}.", "Correct device.axes in the profile.") from None
+    is_sane = (
+        0 < len(name) <= 8
+        and all(map(math.isfinite, values.values()))
+        and values["lower"] < values["upper"]
+        and values["max_speed"] > 0.0
+        and values["max_acceleration"] > 0.0
+        and values["raw_lower"] != values["raw_upper"]
+        and address >= 0
+    )
+    if not is_sane:
+        raise DeviceError(
+            f"Axis '{name}' contradicts itself: it needs a name of 1 to 8 letters, lower below upper, speed and "
+            "acceleration above 0, and raw_lower other than raw_upper.",
+            "Correct device.axes in the profile.",
+        )
+    axis = Axis(
+        name, str(entry.get("unit", "")), values["lower"], values["upper"], values["max_speed"],
+        values["max_acceleration"],
+    )  # fmt: skip
+    return Joint(axis, address, values["raw_lower"], values["raw_upper"])
+
+
+def axis_entry(
+    name: str,
+    unit: str,
+    bounds: tuple[float, float],
+    max_speed: float,
+    max_acceleration: float,
+    address: int,
+    raw: tuple[float, float],
+) -> dict[str, Any]:
+    """One table [[device.axes]], for a driver's example."""
+    numbers = (*bounds, max_speed, max_acceleration, *raw)
+    return {"name": name, "unit": unit, "address": address, **dict(zip(AXIS_FIELDS, numbers, strict=True))}
+
+
+def check_place(joints: Sequence[Joint], feedback: Feedback) -> None:
+    """What must be true of a device's first report before it gets power.
+
+    Raises
+    ------
+    DeviceError
+        When it tells of a fault, or an axis stands outside its bounds by more than 2 % of them.
+    """
+    if feedback.faults:
+        raise DeviceError("; ".join(feedback.faults) + ".", "Cure the cause first.")
+    for joint, position in zip(joints, feedback.positions, strict=True):
+        axis, margin = joint.axis, 0.02 * (joint.axis.upper - joint.axis.lower)
+        if not axis.lower - margin <= position <= axis.upper + margin:
+            raise DeviceError(
+                f"Axis {axis.name} stands at {position:.3g} {axis.unit}, outside its bounds.", "Move it inside by hand."
+            )

@@ -1,0 +1,218 @@
+"""How the rest of a session speaks with the guardian: datagrams on Unix sockets in a folder of mode 0700.
+
+Only the operator's account can reach the folder. Nothing here comes from LSL or a network. A datagram is one letter
+for what it is, then MessagePack, which unlike JSON has words for infinity and what is no number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bci.types import Intent
+from drivers.base import Check
+
+GUARDIAN_SOCKET = "guardian.sock"
+FOLLOW_EVERY_S = 0.5
+FORGET_AFTER_S = 3.0
+MAX_DATAGRAM = 65536
+FOLLOW, INTENT, REQUEST, STATUS, CHECKS = b"f", b"i", b"r", b"s", b"c"
+MOST_AT_ONCE = 64  # so that nobody who talks much keeps the guardian from its devices
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the guardian reports, about 50 times a second, and at once when its state changes.
+
+    Attributes
+    ----------
+    stamp_s : float
+        When.
+    state : str
+        DISARMED, CHECKING, ARMED, ACTIVE, HOLD, FAULT or STOP.
+    reason : str
+        Why it is in that state, for people.
+    axes : tuple of str
+        Names of the device's axes.
+    position, velocity, command : tuple of float
+        Per axis: reported position and velocity, and the velocity last given.
+    intent_index : int
+        Bin of the intent that the last set-point rests on; -1 for none.
+    sent_s, acknowledged_s : float
+        When that set-point's bytes were handed to the port, and when the device confirmed it; NaN before.
+    n_bad_replies : int
+        Answers of the devices that were not understood or not believed.
+    note : str
+        What else the devices say, for example ``object held``.
+    """
+
+    stamp_s: float
+    state: str
+    reason: str
+    axes: tuple[str, ...] = ()
+    position: tuple[float, ...] = ()
+    velocity: tuple[float, ...] = ()
+    command: tuple[float, ...] = ()
+    intent_index: int = -1
+    sent_s: float = math.nan
+    acknowledged_s: float = math.nan
+    n_bad_replies: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody wants something: verb is arm, disarm, stop, acknowledge or reset_stop; role as in `machine.ROLES`."""
+
+    verb: str
+    role: str
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=lambda scalar: scalar.item()).encode  # NumPy's scalars
+_said: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
+    INTENT: msgspec.msgpack.Decoder(Intent),
+    REQUEST: msgspec.msgpack.Decoder(Request),
+}
+_status, _checks = msgspec.msgpack.Decoder(Status), msgspec.msgpack.Decoder(tuple[Check, ...])
+
+
+class GuardianClient:
+    """One who asks. Works before the guardian exists: what is said then is lost, as it should be.
+
+    Parameters
+    ----------
+    directory : Path
+        The session's private folder.
+    name : str
+        Unique among the guardian's clients.
+
+    Attributes
+    ----------
+    checks : tuple of Check
+        What was checked at the last attempt to arm, as far as it is known.
+    """
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self._path = directory / f"{name}.sock"
+        self._path.unlink(missing_ok=True)  # of one that was killed
+        self._guardian = str(directory / GUARDIAN_SOCKET)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(str(self._path))
+        self._followed_s = -math.inf
+        self.checks: tuple[Check, ...] = ()
+
+    def send_intent(self, intent: Intent) -> None:
+        """Hand over the intent of one bin."""
+        self._say(INTENT + _encode(intent))
+
+    def request(self, verb: str, role: str) -> None:
+        """Ask for arm, disarm, stop, acknowledge or reset_stop as user or caregiver."""
+        self._say(REQUEST + _encode(Request(verb, role)))
+
+    def poll(self) -> list[Status]:
+        """Return what the guardian reported since the last call, oldest first; never waits."""
+        now_s = time.monotonic()
+        if now_s - self._followed_s > FOLLOW_EVERY_S:
+            self._say(FOLLOW)
+            self._followed_s = now_s
+        reports = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data = self._socket.recv(MAX_DATAGRAM)
+                if data[:1] == CHECKS:
+                    self.checks = _checks.decode(data[1:])
+                else:
+                    reports.append(_status.decode(data[1:]))
+        return reports
+
+    def close(self) -> None:
+        """Take the socket away."""
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+    def _say(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # no guardian, or its queue is full: an intent too late is no intent
+            self._socket.sendto(data, self._guardian)
+
+
+class GuardianSocket:
+    """The guardian's end: intents and requests in, reports out."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / GUARDIAN_SOCKET
+        self._path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(str(self._path))
+        os.chmod(self._path, 0o600)  # noqa: PTH101
+        self._clients: dict[str, float] = {}
+        self._checks = b""
+
+    def fileno(self) -> int:
+        """For `select`."""
+        return self._socket.fileno()
+
+    def receive(self) -> list[Intent | Request]:
+        """Everything that has arrived, in order; what cannot be read is dropped."""
+        messages = []
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(MOST_AT_ONCE):
+                data, sender = self._socket.recvfrom(MAX_DATAGRAM)
+                if sender:
+                    self._clients[sender] = time.monotonic()
+                    if self._checks and data == FOLLOW:
+                        self._send(self._checks, sender)
+                message = _parse(data)
+                if message is not None:
+                    messages.append(message)
+        return messages
+
+    def report(self, status: Status) -> None:
+        """Send a report to everyone who has spoken lately; nobody is waited for."""
+        data = STATUS + _encode(status)
+        for client, heard_s in list(self._clients.items()):
+            if self._send(data, client) and status.stamp_s - heard_s > FORGET_AFTER_S:
+                self._clients.pop(client)
+
+    def show(self, checks: Sequence[Check]) -> None:
+        """Tell everyone, now and when they follow, what was checked."""
+        self._checks = CHECKS + _encode(checks)
+        for client in list(self._clients):
+            self._send(self._checks, client)
+
+    def close(self) -> None:
+        """Take the socket away."""
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+    def _send(self, data: bytes, client: str) -> bool:
+        """Whether a client took it; one that has gone is forgotten, a slow one only misses it."""
+        try:
+            self._socket.sendto(data, client)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._clients.pop(client, None)
+            return False
+        return True
+
+
+def _parse(data: bytes) -> Intent | Request | None:
+    decoder = _said.get(data[:1])
+    if decoder is None:
+        return None
+    try:
+        message: Intent | Request = decoder.decode(data[1:])
+    except msgspec.DecodeError:
+        return None
+    return message

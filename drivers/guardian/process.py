@@ -1,0 +1,362 @@
+"""The guardian: the one process that owns the devices. The decoder asks; the guardian decides.
+
+It imports neither NumPy nor Numba, waits for nobody, and holds every device still whenever intents are late, missing,
+nonsense, or not confident, or a device cannot be believed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import math
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bci.errors import BciError, DeviceError
+from drivers import base
+from drivers.base import Check
+from drivers.guardian import machine as m
+from drivers.guardian.arming import Arming
+from drivers.guardian.faultlog import FaultLog
+from drivers.guardian.link import GuardianSocket, Request, Status
+from drivers.guardian.settings import Config, read_config
+from drivers.guardian.unit import PERIOD_S, Unit
+
+STOP_FILE = "stop.json"
+PATIENCE_S = 1.25 * PERIOD_S  # after an intent, for the next one, before the guardian acts without
+LONGEST_UNTOLD_S = 1.5 * PERIOD_S  # a set-point is reported with its acknowledgement, but not later than this
+STALLED_S = 0.25  # a guardian that was away for longer does not go on by itself
+URGENT = (m.ARMED, m.DISARMED, m.FAULT, m.STOP)
+
+
+class Guardian:
+    """Machine, devices and socket together.
+
+    Parameters
+    ----------
+    config : Config
+        What to guard and how.
+
+    Raises
+    ------
+    DeviceError
+        When a port or a device is not there, or a mapping names an axis that its device does not have.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.stop_file = config.state_dir / STOP_FILE
+        self.units: list[Unit] = []
+        try:
+            for device in config.devices:
+                self.units.append(Unit(device, config.outputs))
+        except BciError:
+            for unit in self.units:
+                unit.close()
+            raise
+        self.machine = m.Machine(config.rules, len(config.outputs), self.stop_file.exists(), time.monotonic())
+        self.axes = axis_labels(self.units)
+        self.socket = GuardianSocket(config.socket_dir)
+        self.log = FaultLog(config.log_path)
+        self.arming: Arming | None = None
+        self.checks: list[Check] = []
+        self._noted = ("", "")
+        self._moved_s = self._told_s = -math.inf
+        self._is_fresh = self._is_untold = False
+        self._intent_index = -1
+        self._tickets: list[int] = []
+        self._sent_s = self._acknowledged_s = math.nan
+
+    def run(self, stop: list[int]) -> None:
+        """Guard until `stop` holds something, or a driver raises what it should not; then stop and disarm."""
+        self.config.ready_file.touch()
+        gc.freeze()  # a collection then looks only at what has come since, not at every module
+        next_s = last_s = time.monotonic()
+        try:
+            while not stop:
+                ready = self._wait(max(0.0, min(next_s, self._deadline_s()) - time.monotonic()))
+                now_s = time.monotonic()
+                if now_s - last_s > STALLED_S:
+                    self.machine.lose_power(f"the guardian was away for {now_s - last_s:.1f} s", now_s)
+                last_s = now_s
+                next_s = self.step(ready, next_s, now_s)
+        finally:
+            self._shut_down()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to do although nothing has arrived."""
+        return self._is_fresh or self._is_untold
+
+    def step(self, ready: list[Any], next_s: float, now_s: float) -> float:
+        """One turn; return when the next period begins.
+
+        Hearing comes first, then acting, then telling, each in a turn of its own: what waits to be heard never waits
+        for the rest. A period that is due, and a new state, are acted on at once.
+        """
+        for unit in self.units:
+            if unit in ready or now_s >= unit.deadline_s():
+                unit.hear(now_s)
+                self._judge(unit, now_s)
+        if self.socket in ready:
+            self._is_fresh |= self._hear_clients(now_s)
+        self.machine.tick(now_s)
+        has_changed = self._note_transition(now_s)
+        is_due, is_overdue = now_s >= next_s, now_s - self._told_s >= LONGEST_UNTOLD_S
+        if is_due or has_changed or (self._is_fresh and not ready):
+            next_s = now_s + (PATIENCE_S if self._is_fresh else PERIOD_S)
+            self._is_fresh = False
+            self._drive(now_s)
+            has_changed |= self._note_transition(now_s)
+        elif is_overdue or (self._is_untold and not ready):
+            self._check_ways(now_s)
+            has_changed |= self._note_transition(now_s)
+            self._report(now_s)
+        is_acknowledged = self._note_acknowledgement(now_s)
+        self._is_untold |= is_due or has_changed or is_acknowledged
+        return next_s
+
+    def _deadline_s(self) -> float:
+        if self.has_more:
+            return -math.inf
+        return min([self.machine.next_deadline_s(), *(unit.deadline_s() for unit in self.units)])
+
+    def _wait(self, wait_s: float) -> list[Any]:
+        sources: list[Any] = [self.socket, *(unit for unit in self.units if not unit.is_lost)]
+        try:
+            return select.select(sources, [], [], wait_s)[0]
+        except (OSError, ValueError):
+            return sources  # one of the ports is gone: reading tells which
+
+    def _hear_clients(self, now_s: float) -> bool:
+        """Take in intents and requests; true when a good intent came."""
+        is_fresh = False
+        for message in self.socket.receive():
+            if isinstance(message, Request):
+                self._grant(message, now_s)
+                continue
+            self.machine.take(message, now_s)
+            if self.machine.intent is message:
+                is_fresh = True
+                if self.machine.state == m.ACTIVE:
+                    for unit in self.units:
+                        asks = unit.mapping.take(message, now_s)
+                        if asks:
+                            self.machine.request(asks, m.USER, now_s)
+        return is_fresh
+
+    def _grant(self, request: Request, now_s: float) -> None:
+        before = self.machine.state
+        if request.verb == "acknowledge" and before == m.FAULT and not self._recover(now_s):
+            return
+        self.machine.request(request.verb, request.role, now_s)
+        if request.verb == "reset_stop" and before == m.STOP and self.machine.state == m.DISARMED:
+            with contextlib.suppress(OSError):
+                self.stop_file.unlink(missing_ok=True)
+            for unit in self.units:
+                unit.reset_stop(now_s)
+
+    def _judge(self, unit: Unit, now_s: float) -> None:
+        """Compare what a device says with what it should do; one stop stops all."""
+        state = self.machine.state
+        if unit.phase == base.STOPPED:
+            if state != m.STOP:
+                self.machine.request("stop", m.DEVICE, now_s)
+        elif unit.trouble is not None and (state in m.POWERED or unit.trouble.is_fault):
+            name = f"{unit.config.name}: " if len(self.units) > 1 else ""
+            if unit.trouble.is_fault:
+                self.machine.fail(name + unit.trouble.cause, now_s)
+            else:
+                self.machine.hold(name + unit.trouble.cause, now_s)
+        elif state in m.POWERED and unit.phase == base.OFF:
+            self.machine.lose_power("the device has disarmed itself", now_s)
+
+    def _drive(self, now_s: float) -> None:
+        """Say to each device what the state demands: a set-point, or only a question."""
+        machine = self.machine
+        is_moving = machine.state == m.ACTIVE and machine.intent is not None
+        authority, lease_s = machine.authority(now_s), machine.lease_left_s(now_s)
+        dt_s = min(now_s - self._moved_s, 2 * PERIOD_S)
+        for unit in self.units:
+            if is_moving and machine.intent is not None and lease_s > 0.0:
+                unit.move(machine.intent, authority, lease_s, dt_s, now_s)
+            else:
+                unit.watch(now_s)
+            if machine.state in m.POWERED:
+                unit.check_silence(machine.since_s, now_s)
+            if unit.trouble is not None:
+                self._judge(unit, now_s)
+        self._moved_s = now_s
+        if is_moving and machine.intent is not None and machine.intent.index != self._intent_index:
+            self._intent_index = machine.intent.index
+            self._tickets = [unit.ticket for unit in self.units]
+            self._sent_s, self._acknowledged_s = time.monotonic(), math.nan
+        if machine.state == m.CHECKING and self.arming is not None:
+            self._check(self.arming, now_s)
+
+    def _check_ways(self, now_s: float) -> None:
+        """Look whether every device has gone where it was sent."""
+        if self.machine.state == m.ACTIVE:
+            for unit in self.units:
+                unit.check_way(now_s)
+                self._judge(unit, now_s)
+
+    def _check(self, arming: Arming, now_s: float) -> None:
+        result = arming.step(self.machine, now_s)
+        self._show(arming.checks)
+        if result is not None:
+            failed = [f"{check.subject}: {check.found}" for check in self.checks if not check.is_ok]
+            self.machine.checked([] if result else failed or ["a device does not accept power"], now_s)
+
+    def _show(self, checks: list[Check]) -> None:
+        if checks != self.checks:
+            self.checks = checks
+            self.socket.show(checks)
+
+    def _note_acknowledgement(self, now_s: float) -> bool:
+        """Whether all devices have just confirmed the set-points of the newest intent."""
+        if not math.isnan(self._acknowledged_s) or not self._tickets:
+            return False
+        if all(unit.host.acknowledged >= ticket for unit, ticket in zip(self.units, self._tickets, strict=True)):
+            self._acknowledged_s = now_s
+            return True
+        return False
+
+    def _note_transition(self, now_s: float) -> bool:
+        """Act once on each new state, and write it down; true when there was one."""
+        state, reason = self.machine.state, self.machine.reason
+        if (state, reason) == self._noted:
+            return False
+        before, self._noted = self._noted[0], (state, reason)
+        if state == m.STOP:
+            for unit in self.units:
+                unit.stop(now_s)
+            self._keep_stop(reason)
+        elif state in (m.DISARMED, m.FAULT) and before in (m.CHECKING, *m.POWERED):
+            for unit in self.units:
+                unit.stand(now_s)
+                unit.disarm(now_s)
+        elif state == m.DISARMED and before in (m.FAULT, m.STOP):
+            self._show([])  # what was found before is no longer known
+        elif state == m.HOLD:
+            for unit in self.units:
+                unit.stand(now_s)
+        elif state == m.CHECKING:
+            self.arming = Arming(self.config, self.units, self.log, now_s)
+        elif state == m.ACTIVE:
+            for unit in self.units:
+                unit.rest()
+        self._write_down(before, now_s)
+        return True
+
+    def _keep_stop(self, reason: str) -> None:
+        """A stop survives a restart; where the disk refuses, it is latched in this process and in the device."""
+        with contextlib.suppress(OSError):
+            if not self.stop_file.exists():
+                with self.stop_file.open("w", encoding="utf-8") as file:
+                    file.write(json.dumps({"utc": _utc(), "reason": reason}) + "\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+
+    def _recover(self, now_s: float) -> bool:
+        """Open what was lost again, and look whether the cause is gone; words on what is not.
+
+        A device that latches its own fault is asked to let go; it does so, for the next attempt, if its cause is gone.
+        """
+        for unit in self.units:
+            try:
+                unit.recover(now_s)
+            except DeviceError as error:
+                self.machine.reason = f"still: {error.problem}"
+                return False
+            report = unit.host.report
+            if report is not None and report.faults:
+                unit.reset_stop(now_s)
+                self.machine.reason = f"still: device: {', '.join(report.faults)}"
+                return False
+            unit.trouble = None
+        return True
+
+    def _report(self, now_s: float) -> None:
+        self._told_s, self._is_untold = now_s, False
+        machine = self.machine
+        self.socket.report(
+            Status(
+                stamp_s=now_s,
+                state=machine.state,
+                reason=machine.reason,
+                axes=self.axes,
+                position=tuple(p for unit in self.units for p in unit.belief.positions),
+                velocity=tuple(v for unit in self.units if unit.host.report for v in unit.host.report.velocities),
+                command=tuple(v for unit in self.units for v in unit.command),
+                intent_index=self._intent_index,
+                sent_s=self._sent_s,
+                acknowledged_s=self._acknowledged_s,
+                n_bad_replies=sum(unit.host.n_bad for unit in self.units),
+                note="; ".join(unit.host.report.note for unit in self.units if unit.host.report),
+            )
+        )
+
+    def _write_down(self, before: str, now_s: float) -> None:
+        """One record per transition, without neural data."""
+        state = self.machine.state
+        record = {
+            "utc": _utc(),
+            "monotonic_s": round(now_s, 4),
+            "from": before,
+            "to": state,
+            "role": self.machine.role,
+            "reason": self.machine.reason,
+            "command": [v for unit in self.units for v in unit.command],
+            "position": [p for unit in self.units for p in unit.belief.positions],
+            "n_bad_replies": sum(unit.host.n_bad for unit in self.units),
+        }
+        if state == m.ARMED or (before == m.CHECKING and state == m.DISARMED):
+            record["checks"] = [[c.subject, c.is_ok, c.found] for c in self.checks]
+        self.log.write(record, is_urgent=state in URGENT)
+
+    def _shut_down(self) -> None:
+        now_s = time.monotonic()
+        self.machine.request("disarm", m.SUPERVISOR, now_s)
+        self._note_transition(now_s)
+        for unit in self.units:
+            if self.machine.state != m.STOP:
+                unit.disarm(now_s)
+        self._report(now_s)
+        for unit in self.units:
+            unit.close()
+        self.socket.close()
+        self.log.close()
+
+
+def axis_labels(units: list[Unit]) -> tuple[str, ...]:
+    """Names of all axes; those of further devices carry their device's name."""
+    return tuple(
+        axis.name if i == 0 else f"{unit.config.name}.{axis.name}" for i, unit in enumerate(units) for axis in unit.axes
+    )
+
+
+def _utc() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def main() -> None:
+    """Guard the devices of one session; the only argument is the configuration's path."""
+    stop: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signum, frame: stop.append(signum))
+    try:
+        Guardian(read_config(Path(sys.argv[1]))).run(stop)
+    except BciError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        raise SystemExit(1) from error
+
+
+if __name__ == "__main__":
+    main()

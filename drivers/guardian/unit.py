@@ -1,0 +1,216 @@
+"""One device as the guardian owns it: its host, the mapping and limits of its axes, and whether it can be believed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from bci.errors import DeviceError
+from bci.types import Intent
+from drivers import base
+from drivers.base import Axis, Check, Host, silence_s
+from drivers.guardian.belief import Belief, Trouble, judge_silence
+from drivers.guardian.limits import REST, bounds_of, limit
+from drivers.guardian.mapping import IntentMap
+from drivers.guardian.settings import DeviceConfig, load_driver
+
+PERIOD_S = 0.02
+
+
+class Unit:
+    """One device.
+
+    Parameters
+    ----------
+    config : DeviceConfig
+        What to open, and how far it may go.
+    outputs : tuple of str
+        Names of the decoder's outputs.
+
+    Attributes
+    ----------
+    trouble : Trouble or None
+        What was wrong with it at the last look; a lost port is a fault until it is opened again.
+    is_lost : bool
+        Whether its port is gone.
+    command : list of float
+        Velocities that it was last given.
+    bounds : list of Bounds
+        Of each axis, as the profile limits it.
+
+    Raises
+    ------
+    DeviceError
+        When the port or the device is not there, or the mapping names an axis that it does not have.
+    """
+
+    def __init__(self, config: DeviceConfig, outputs: tuple[str, ...]) -> None:
+        self.config = config
+        self._outputs = outputs
+        self.is_lost = False
+        self.trouble: Trouble | None = None
+        self.is_button_tried = False
+        self.ticket = -1
+        self.host: Host = self._open()
+        self._set_up()
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """What it moves."""
+        return self.host.axes
+
+    @property
+    def phase(self) -> base.Phase:
+        """The host's phase; a lost device is off."""
+        return base.OFF if self.is_lost else self.host.phase
+
+    def fileno(self) -> int:
+        """For `select`."""
+        return self.host.fileno()
+
+    def deadline_s(self) -> float:
+        """When `hear` wants to be called."""
+        return math.inf if self.is_lost else self.host.deadline_s
+
+    def hear(self, now_s: float) -> None:
+        """Take in what the device says, and judge it."""
+        self.trouble = None
+        self._try(self._hear, now_s)
+
+    def move(self, intent: Intent, authority: float, lease_s: float, dt_s: float, now_s: float) -> None:
+        """Give one set-point: mapped, scaled by the authority, limited."""
+        positions = self.belief.positions
+        wanted = self.mapping.velocities(intent)
+        if len(positions) != len(self.bounds):
+            return
+        efforts = self.host.report.efforts if self.host.report is not None else ()
+        for i, bounds in enumerate(self.bounds):
+            effort = efforts[i] if i < len(efforts) else 0.0
+            self._motions[i] = limit(bounds, self._motions[i], authority * wanted[i], positions[i], dt_s, effort)
+            self.command[i] = self._motions[i].velocity
+        self._try(lambda now_s: self._drive(lease_s, now_s), now_s)
+        if self.host.declaration.has_feedback:
+            self.belief.command(self.command, dt_s)
+
+    def check_way(self, now_s: float) -> None:
+        """Judge whether a moving device goes where it was sent, as far as it tells."""
+        if self.host.declaration.has_feedback and self.trouble is None:
+            self.trouble = self.belief.follow(now_s)
+
+    def watch(self, now_s: float) -> None:
+        """Ask for a report; no lease is extended by it."""
+        self._try(self.host.watch, now_s)
+
+    def check_silence(self, since_s: float, now_s: float) -> None:
+        """Judge how long a powered device has been silent; at most since it has power."""
+        if (self.trouble is None or not self.trouble.is_fault) and self.phase == base.ON:
+            self.trouble = judge_silence(min(silence_s(self.host, now_s), now_s - since_s)) or self.trouble
+
+    def prepare(self, lease_s: float, now_s: float) -> None:
+        """Begin the device's own checks; one that has fallen silent needs a new session first."""
+        silence = judge_silence(silence_s(self.host, now_s)) if self.host.report is not None else None
+        if silence is not None and silence.is_fault and not self.is_lost:
+            self.trouble = silence
+            return
+        self._try(lambda now_s: self.host.prepare(lease_s, now_s), now_s)
+
+    def arm(self, now_s: float) -> None:
+        """Ask for power."""
+        self._try(self.host.arm, now_s)
+
+    def stand(self, now_s: float) -> None:
+        """End motion now; the next begins from rest."""
+        self.rest()
+        self._try(self.host.stand, now_s)
+
+    def disarm(self, now_s: float) -> None:
+        """Lead to the safe state."""
+        self.rest()
+        self._try(self.host.disarm, now_s)
+
+    def stop(self, now_s: float) -> None:
+        """Stop at once, latched."""
+        self.rest()
+        self._try(self.host.stop, now_s)
+
+    def reset_stop(self, now_s: float) -> None:
+        """Release the device's latched stop."""
+        self._try(self.host.reset_stop, now_s)
+
+    def rest(self) -> None:
+        """Forget all motion."""
+        self._motions = [REST] * len(self.axes)
+        self.command = [0.0] * len(self.axes)
+        self.mapping.rest()
+        self.belief.rest()
+
+    def recover(self, now_s: float) -> None:
+        """Open the port of a device that is lost or silent again; a new session with it begins without power.
+
+        Raises
+        ------
+        DeviceError
+            When it is still not there, or another device is.
+        """
+        if not self.is_lost and judge_silence(silence_s(self.host, now_s)) is not None:
+            self.host.close()  # it may have restarted, and knows nothing of our session
+            self.is_lost = True
+        if self.is_lost:
+            axes, host = self.axes, self._open()
+            if host.axes != axes:
+                host.close()
+                raise DeviceError(f"Another device is on port {self.config.section['port']} now.", "Restart.")
+            self.host, self.is_lost, self.trouble = host, False, None
+            self._set_up()
+
+    def close(self) -> None:
+        """Give the port back."""
+        if not self.is_lost:
+            self.host.close()
+
+    def checks(self) -> list[Check]:
+        """What the device's own checks found, and whether its stop button was tried."""
+        found = list(self.host.checks)
+        if self.config.has_stop_button:
+            is_ok = self.is_button_tried
+            remedy = "" if is_ok else "Press it once, let go, then reset the stop (key r)."
+            found.append(Check("stop button", is_ok, "tried" if is_ok else "not tried in this session", remedy))
+        return found
+
+    def _open(self) -> Host:
+        return load_driver(self.config.driver).open({"name": self.config.name, **self.config.section})
+
+    def _set_up(self) -> None:
+        limits = self.config.limits
+        fractions = [limits.get(f"{name}_fraction", 1.0) for name in ("speed", "acceleration", "force")]
+        self.bounds = [bounds_of(axis, *fractions) for axis in self.axes]
+        self.belief = Belief(self.axes, limits.get("may_stall", ()))
+        try:
+            self.mapping = IntentMap(self._outputs, self.axes, self.config.section)
+        except DeviceError:
+            self.host.close()
+            raise
+        self.rest()
+
+    def _hear(self, now_s: float) -> None:
+        is_new = self.host.hear(now_s)
+        report = self.host.report
+        if is_new and report is not None:
+            self.is_button_tried |= report.is_stop_pressed
+            self.trouble = self.belief.hear(report, self.host.phase == base.ON)
+        self.trouble = self.trouble or self.belief.count(self.host.n_good, self.host.n_bad, now_s)
+
+    def _drive(self, lease_s: float, now_s: float) -> None:
+        self.ticket = self.host.drive(self.command, lease_s, now_s)
+
+    def _try(self, action: Callable[[float], None], now_s: float) -> None:
+        """Act; a device that is lost by it stays lost, its own lease stops it, and nothing opens it but a person."""
+        if self.is_lost:
+            return
+        try:
+            action(now_s)
+        except DeviceError as error:
+            self.host.close()
+            self.is_lost = True
+            self.rest()
+            self.trouble = Trouble(True, error.problem)

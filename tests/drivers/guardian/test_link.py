@@ -1,0 +1,93 @@
+"""What is said to the guardian arrives as it was said, or not at all."""
+
+import math
+import socket
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bci.types import Intent
+from drivers.guardian.link import GuardianClient, GuardianSocket, Request, _parse
+
+
+@pytest.fixture
+def ends(tmp_path):
+    guardian, client = GuardianSocket(tmp_path), GuardianClient(tmp_path, "loop")
+    yield guardian, client
+    client.close()
+    guardian.close()
+
+
+def test_an_intent_arrives_whole_with_its_click_hold_and_gate(ends):
+    guardian, client = ends
+    sent = Intent(7, 12.5, (0.25, -0.5), 1.0, True, click=0.75, hold=0.125, gate=0.5, n_clicks=3)
+    client.send_intent(sent)
+    client.request("stop", "user")
+    got, request = guardian.receive()
+    assert got == sent
+    assert request == Request("stop", "user")
+
+
+def test_an_intent_that_is_not_finite_arrives_as_it_is_for_the_guardian_to_hold(ends):
+    guardian, client = ends
+    client.send_intent(Intent(7, math.inf, (math.nan, -math.inf), math.nan, True))
+    (got,) = guardian.receive()
+    assert math.isinf(got.stamp_s)
+    assert math.isnan(got.velocity[0])
+    assert got.velocity[1] == -math.inf
+
+
+def test_an_intent_of_numpys_numbers_arrives_as_one_of_pythons(ends):
+    guardian, client = ends
+    client.send_intent(Intent(np.int64(7), np.float64(1.5), tuple(np.array([0.25])), np.float32(1.0), np.bool_(True)))
+    assert guardian.receive() == [Intent(7, 1.5, (0.25,), 1.0, True)]
+
+
+def test_an_intent_of_a_decoder_without_discrete_intents_means_none(ends):
+    guardian, _ = ends
+    tell(guardian, intent())
+    (got,) = guardian.receive()
+    assert (got.click, got.hold, got.gate, got.n_clicks) == (0.0, 0.0, 1.0, 0)
+
+
+def intent(**changes):
+    fields = {"index": 1, "stamp_s": 2.0, "velocity": [0.5], "nis": 1.0, "is_confident": True, **changes}
+    return b"i" + msgspec.msgpack.encode({name: value for name, value in fields.items() if value != "absent"})
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"",
+        b"\xff\xfe",
+        b"i",
+        b"r\x07",
+        intent()[:-1],
+        intent() + b"\0",
+        intent(index="absent"),
+        intent(velocity=3),
+        intent(velocity=["0.5"]),
+        intent(index=math.inf),
+        intent(is_confident=1),
+        intent(click=None),
+        b"r" + msgspec.msgpack.encode({"verb": "arm"}),
+    ],
+)
+def test_what_cannot_be_read_is_dropped(ends, nonsense):
+    guardian, client = ends
+    tell(guardian, nonsense)
+    client.request("disarm", "user")
+    assert guardian.receive() == [Request("disarm", "user")]
+
+
+@given(st.binary(max_size=200).map(lambda data: b"i" + data) | st.binary(max_size=200))
+def test_no_bytes_whatever_bring_the_guardian_down(data):
+    assert _parse(data) is None or isinstance(_parse(data), Intent | Request)
+
+
+def tell(guardian, data):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
+        stranger.sendto(data, str(guardian._path))
