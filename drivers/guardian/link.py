@@ -22,6 +22,7 @@ from bci.types import Intent
 from drivers.base import Check
 
 GUARDIAN_SOCKET = "guardian.sock"
+REQUESTS_SOCKET = "requests.sock"  # of their own: a full queue of intents takes no stop with it
 FOLLOW_EVERY_S = 0.5
 FORGET_AFTER_S = 3.0
 MAX_DATAGRAM = 65536
@@ -86,7 +87,9 @@ _status, _checks = msgspec.msgpack.Decoder(Status), msgspec.msgpack.Decoder(tupl
 
 
 class GuardianClient:
-    """One who asks. Works before the guardian exists: what is said then is lost, as it should be.
+    """One who asks. Works before the guardian exists: intents and wishes of then are lost, as they should be.
+
+    A stop is never lost: each `poll` repeats it until the guardian has reported STOP, also to one that starts later.
 
     Parameters
     ----------
@@ -99,12 +102,18 @@ class GuardianClient:
     ----------
     checks : tuple of Check
         What was checked at the last attempt to arm, as far as it is known.
+    stop_asked_s : float or None
+        Since when a stop is asked for that the guardian has not reported yet, `time.monotonic`.
     """
 
     def __init__(self, directory: Path, name: str) -> None:
         self._path = directory / f"{name}.sock"
         self._path.unlink(missing_ok=True)  # of one that was killed
         self._guardian = str(directory / GUARDIAN_SOCKET)
+        self._requests = str(directory / REQUESTS_SOCKET)
+        self._unsaid: list[Request] = []
+        self._stop = Request("stop", "")
+        self.stop_asked_s: float | None = None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind(str(self._path))
@@ -116,8 +125,15 @@ class GuardianClient:
         self._say(INTENT + _encode(intent))
 
     def request(self, verb: str, role: str) -> None:
-        """Ask for arm, disarm, stop, acknowledge or reset_stop as user or caregiver."""
-        self._say(REQUEST + _encode(Request(verb, role)))
+        """Ask for arm, disarm, stop, acknowledge or reset_stop as user or caregiver.
+
+        What finds the guardian's queue full is said again by the next `poll`, in order.
+        """
+        self._unsaid.append(Request(verb, role))
+        if verb == "stop":
+            self._stop = self._unsaid[-1]
+            self.stop_asked_s = time.monotonic()
+        self._ask()
 
     def poll(self) -> list[Status]:
         """Return what the guardian reported since the last call, oldest first; never waits."""
@@ -133,6 +149,10 @@ class GuardianClient:
                     self.checks = _checks.decode(data[1:])
                 else:
                     reports.append(_status.decode(data[1:]))
+                    self._note_stop(reports[-1])
+        if self.stop_asked_s is not None and not self._unsaid:
+            self._unsaid.append(self._stop)
+        self._ask()
         return reports
 
     def close(self) -> None:
@@ -140,21 +160,38 @@ class GuardianClient:
         self._socket.close()
         self._path.unlink(missing_ok=True)
 
+    def _ask(self) -> None:
+        while self._unsaid:
+            try:
+                self._socket.sendto(REQUEST + _encode(self._unsaid[0]), self._requests)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._unsaid.clear()  # no guardian; a stop is said again to the next
+                return
+            del self._unsaid[0]
+
+    def _note_stop(self, status: Status) -> None:
+        if status.state == "STOP" and self.stop_asked_s is not None and status.stamp_s >= self.stop_asked_s:
+            self.stop_asked_s = None
+
     def _say(self, data: bytes) -> None:
         with contextlib.suppress(OSError):  # no guardian, or its queue is full: an intent too late is no intent
             self._socket.sendto(data, self._guardian)
 
 
 class GuardianSocket:
-    """The guardian's end: intents and requests in, reports out."""
+    """The guardian's end: intents and requests in, each through a socket of its own, reports out.
+
+    Attributes
+    ----------
+    requests : socket.socket
+        Readable when somebody asks for something; for `select`, read by `asked`.
+    """
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / GUARDIAN_SOCKET
-        self._path.unlink(missing_ok=True)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        self._socket.bind(str(self._path))
-        os.chmod(self._path, 0o600)  # noqa: PTH101
+        self._path, self._requests_path = directory / GUARDIAN_SOCKET, directory / REQUESTS_SOCKET
+        self._socket, self.requests = _bound(self._path), _bound(self._requests_path)
         self._clients: dict[str, float] = {}
         self._checks = b""
 
@@ -162,8 +199,18 @@ class GuardianSocket:
         """For `select`."""
         return self._socket.fileno()
 
-    def receive(self) -> list[Intent | Request]:
-        """Everything that has arrived, in order; what cannot be read is dropped."""
+    def asked(self) -> list[Request]:
+        """Requests that have arrived, in order; what cannot be read is dropped."""
+        requests = []
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(MOST_AT_ONCE):
+                message = _parse(self.requests.recv(MAX_DATAGRAM))
+                if isinstance(message, Request):
+                    requests.append(message)
+        return requests
+
+    def receive(self) -> list[Intent]:
+        """Intents that have arrived, in order; what cannot be read is dropped."""
         messages = []
         with contextlib.suppress(BlockingIOError):
             for _ in range(MOST_AT_ONCE):
@@ -173,7 +220,7 @@ class GuardianSocket:
                     if self._checks and data == FOLLOW:
                         self._send(self._checks, sender)
                 message = _parse(data)
-                if message is not None:
+                if isinstance(message, Intent):
                     messages.append(message)
         return messages
 
@@ -192,8 +239,9 @@ class GuardianSocket:
 
     def close(self) -> None:
         """Take the socket away."""
-        self._socket.close()
-        self._path.unlink(missing_ok=True)
+        for end, path in ((self._socket, self._path), (self.requests, self._requests_path)):
+            end.close()
+            path.unlink(missing_ok=True)
 
     def _send(self, data: bytes, client: str) -> bool:
         """Whether a client took it; one that has gone is forgotten, a slow one only misses it."""
@@ -205,6 +253,16 @@ class GuardianSocket:
             self._clients.pop(client, None)
             return False
         return True
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket at this path that never waits and that only this account can reach."""
+    path.unlink(missing_ok=True)
+    end = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    end.setblocking(False)
+    end.bind(str(path))
+    os.chmod(path, 0o600)  # noqa: PTH101
+    return end
 
 
 def _parse(data: bytes) -> Intent | Request | None:

@@ -59,6 +59,16 @@ class Rules:
     user_may_arm: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One transition: from where to where, why, and who led there; ``before`` is empty at the start."""
+
+    before: str
+    state: str
+    reason: str
+    role: str
+
+
 class Machine:
     """Who may move the device, and when.
 
@@ -79,6 +89,8 @@ class Machine:
         Where it is, why, and who led it there: user, caregiver, supervisor (the guardian itself) or device.
     since_s : float
         Since when.
+    entries : deque of Entry
+        States that were entered and not yet acted on, oldest first: the guardian acts once on each.
     last_complaint : str
         What was wrong with the last bad intent.
     intent : Intent or None
@@ -100,6 +112,7 @@ class Machine:
         self._recent_s: deque[float] = deque(maxlen=MOST_RECENT)
         self._bad_s: deque[float] = deque(maxlen=MOST_RECENT)
         self._dwell = (-math.inf, -math.inf)
+        self.entries: deque[Entry] = deque([Entry("", self.state, self.reason, self.role)])
 
     def request(self, verb: str, role: str, now_s: float) -> None:
         """Grant or ignore what somebody asks. Anyone may stop and disarm; only a person may begin, accept or reset."""
@@ -138,11 +151,11 @@ class Machine:
 
     def tick(self, now_s: float) -> None:
         """Let time pass: leases run out."""
-        waited_s = now_s - self.since_s
         if now_s - self._good_s > self.rules.lease_s:
             self._n_good = 0
             if self.state == ACTIVE:
                 self._enter(HOLD, f"no intent for {1e3 * self.rules.lease_s:.0f} ms", now_s)
+        waited_s = now_s - self.since_s  # in the state of now: HOLD that has just begun has not lasted yet
         if self.state == HOLD and waited_s >= self.rules.hold_to_disarm_s:
             self._enter(DISARMED, f"held too long ({self.reason})", now_s)
         elif self.state == ARMED and waited_s >= self.rules.idle_to_disarm_s:
@@ -159,6 +172,11 @@ class Machine:
                 self._enter(DISARMED, "not armed: " + "; ".join(failures), now_s)
             else:
                 self._enter(ARMED, "ready; waiting for intents", now_s)
+
+    def note(self, reason: str) -> None:
+        """Say why it stays where it is."""
+        self.entries.append(Entry(self.state, self.state, reason, self.role))
+        self.reason = reason
 
     def hold(self, cause: str, now_s: float) -> None:
         """Stand still for a cause that may pass; while it lasts, intents do not count."""
@@ -235,6 +253,8 @@ class Machine:
         return ""
 
     def _enter(self, state: str, reason: str, now_s: float, role: str = SUPERVISOR) -> None:
+        if (state, reason) != (self.state, self.reason):
+            self.entries.append(Entry(self.state, state, reason, role))
         self.state = state
         self.reason = reason
         self.role = role

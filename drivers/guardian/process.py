@@ -66,7 +66,6 @@ class Guardian:
         self.log = FaultLog(config.log_path)
         self.arming: Arming | None = None
         self.checks: list[Check] = []
-        self._noted = ("", "")
         self._moved_s = self._told_s = -math.inf
         self._is_fresh = self._is_untold = False
         self._intent_index = -1
@@ -97,9 +96,12 @@ class Guardian:
     def step(self, ready: list[Any], next_s: float, now_s: float) -> float:
         """One turn; return when the next period begins.
 
-        Hearing comes first, then acting, then telling, each in a turn of its own: what waits to be heard never waits
-        for the rest. A period that is due, and a new state, are acted on at once.
+        Hearing comes first, requests before all, then acting, then telling, each in a turn of its own: what waits to be
+        heard never waits for the rest. A period that is due, and a new state, are acted on at once.
         """
+        if self.socket.requests in ready:
+            for request in self.socket.asked():
+                self._grant(request, now_s)
         for unit in self.units:
             if unit in ready or now_s >= unit.deadline_s():
                 unit.hear(now_s)
@@ -128,39 +130,30 @@ class Guardian:
         return min([self.machine.next_deadline_s(), *(unit.deadline_s() for unit in self.units)])
 
     def _wait(self, wait_s: float) -> list[Any]:
-        sources: list[Any] = [self.socket, *(unit for unit in self.units if not unit.is_lost)]
+        sources: list[Any] = [self.socket.requests, self.socket, *(unit for unit in self.units if not unit.is_lost)]
         try:
             return select.select(sources, [], [], wait_s)[0]
         except (OSError, ValueError):
             return sources  # one of the ports is gone: reading tells which
 
     def _hear_clients(self, now_s: float) -> bool:
-        """Take in intents and requests; true when a good intent came."""
+        """Take in intents; true when a good one came."""
         is_fresh = False
-        for message in self.socket.receive():
-            if isinstance(message, Request):
-                self._grant(message, now_s)
-                continue
-            self.machine.take(message, now_s)
-            if self.machine.intent is message:
+        for intent in self.socket.receive():
+            self.machine.take(intent, now_s)
+            if self.machine.intent is intent:
                 is_fresh = True
                 if self.machine.state == m.ACTIVE:
                     for unit in self.units:
-                        asks = unit.mapping.take(message, now_s)
+                        asks = unit.mapping.take(intent, now_s)
                         if asks:
                             self.machine.request(asks, m.USER, now_s)
         return is_fresh
 
     def _grant(self, request: Request, now_s: float) -> None:
-        before = self.machine.state
-        if request.verb == "acknowledge" and before == m.FAULT and not self._recover(now_s):
+        if request.verb == "acknowledge" and self.machine.state == m.FAULT and not self._recover(now_s):
             return
         self.machine.request(request.verb, request.role, now_s)
-        if request.verb == "reset_stop" and before == m.STOP and self.machine.state == m.DISARMED:
-            with contextlib.suppress(OSError):
-                self.stop_file.unlink(missing_ok=True)
-            for unit in self.units:
-                unit.reset_stop(now_s)
 
     def _judge(self, unit: Unit, now_s: float) -> None:
         """Compare what a device says with what it should do; one stop stops all."""
@@ -229,21 +222,29 @@ class Guardian:
         return False
 
     def _note_transition(self, now_s: float) -> bool:
-        """Act once on each new state, and write it down; true when there was one."""
-        state, reason = self.machine.state, self.machine.reason
-        if (state, reason) == self._noted:
-            return False
-        before, self._noted = self._noted[0], (state, reason)
+        """Act once on each state that was entered, however short, in order, and log it; true when there was one."""
+        entries = self.machine.entries
+        has_changed = bool(entries)
+        while entries:
+            entry = entries.popleft()
+            self._act(entry, now_s)
+            self._write_down(entry, now_s)
+        return has_changed
+
+    def _act(self, entry: m.Entry, now_s: float) -> None:
+        before, state = entry.before, entry.state
         if state == m.STOP:
             for unit in self.units:
                 unit.stop(now_s)
-            self._keep_stop(reason)
+            self._keep_stop(entry.reason)
         elif state in (m.DISARMED, m.FAULT) and before in (m.CHECKING, *m.POWERED):
             for unit in self.units:
                 unit.stand(now_s)
                 unit.disarm(now_s)
         elif state == m.DISARMED and before in (m.FAULT, m.STOP):
             self._show([])  # what was found before is no longer known
+            if before == m.STOP:
+                self._release_stop(now_s)
         elif state == m.HOLD:
             for unit in self.units:
                 unit.stand(now_s)
@@ -252,8 +253,12 @@ class Guardian:
         elif state == m.ACTIVE:
             for unit in self.units:
                 unit.rest()
-        self._write_down(before, now_s)
-        return True
+
+    def _release_stop(self, now_s: float) -> None:
+        with contextlib.suppress(OSError):
+            self.stop_file.unlink(missing_ok=True)
+        for unit in self.units:
+            unit.reset_stop(now_s)
 
     def _keep_stop(self, reason: str) -> None:
         """A stop survives a restart; where the disk refuses, it is latched in this process and in the device."""
@@ -273,12 +278,12 @@ class Guardian:
             try:
                 unit.recover(now_s)
             except DeviceError as error:
-                self.machine.reason = f"still: {error.problem}"
+                self.machine.note(f"still: {error.problem}")
                 return False
             report = unit.host.report
             if report is not None and report.faults:
                 unit.reset_stop(now_s)
-                self.machine.reason = f"still: device: {', '.join(report.faults)}"
+                self.machine.note(f"still: device: {', '.join(report.faults)}")
                 return False
             unit.trouble = None
         return True
@@ -303,16 +308,16 @@ class Guardian:
             )
         )
 
-    def _write_down(self, before: str, now_s: float) -> None:
+    def _write_down(self, entry: m.Entry, now_s: float) -> None:
         """One record per transition, without neural data."""
-        state = self.machine.state
+        before, state = entry.before, entry.state
         record = {
             "utc": _utc(),
             "monotonic_s": round(now_s, 4),
             "from": before,
             "to": state,
-            "role": self.machine.role,
-            "reason": self.machine.reason,
+            "role": entry.role,
+            "reason": entry.reason,
             "command": [v for unit in self.units for v in unit.command],
             "position": [p for unit in self.units for p in unit.belief.positions],
             "n_bad_replies": sum(unit.host.n_bad for unit in self.units),

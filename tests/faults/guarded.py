@@ -91,11 +91,15 @@ class Post:
     """The guardian's socket."""
 
     def __init__(self):
-        self.inbox, self.status = [], None
+        self.inbox, self.asks, self.requests, self.status = [], [], object(), None
 
     def receive(self):
         messages, self.inbox = self.inbox, []
         return messages
+
+    def asked(self):
+        asks, self.asks = self.asks, []
+        return asks
 
     def report(self, status):
         self.status = status
@@ -183,6 +187,7 @@ class Guarded:
         """What the guardian does now, if there is anything to do."""
         now_s, guardian = self.now_s, self.guardian
         ready = [guardian.socket] if self.post.inbox else []
+        ready += [self.post.requests] if self.post.asks else []
         if self.port.has_answer and not self.port.is_unplugged:
             ready += guardian.units
         if ready or now_s >= min(self.next_s, guardian._deadline_s()):
@@ -205,7 +210,7 @@ class Guarded:
             self.tick(velocity, is_paused=True)
 
     def ask(self, verb, role="caregiver"):
-        self.post.inbox.append(Request(verb, role))
+        self.post.asks.append(Request(verb, role))
 
     def arm(self, still=(0.0,)):
         """From whatever state a person can lead out of, to ACTIVE."""

@@ -194,12 +194,61 @@ def test_it_knows_no_numpy():
 
 def test_who_asks_before_the_guardian_exists_loses_only_what_was_said(bench):
     client = GuardianClient(bench.folder, "early")
-    client.request("stop", "user")
+    client.request("arm", "caregiver")
     bench.start_guardian()
     assert bench.wait(DISARMED).state == DISARMED
     client.close()
 
 
+def test_a_stop_that_was_asked_for_before_the_guardian_exists_means_no_start(bench):
+    client = GuardianClient(bench.folder, "early")
+    client.request("stop", "user")
+    bench.start_guardian()
+    wait_for(lambda: client.poll() and client.stop_asked_s is None)
+    bench.client.request("arm", "caregiver")
+    assert bench.drive(0.5).state == STOP
+    client.close()
+
+
+def test_a_stop_reaches_a_guardian_whose_queue_of_intents_is_full(bench):
+    guardian = bench.start_guardian()
+    bench.arm_and_move()
+    guardian.send_signal(signal.SIGSTOP)
+    for _ in range(40):
+        bench.send(velocity=(0.3, 0.0, 0.0, 0.0))
+    bench.client.request("stop", "caregiver")
+    guardian.send_signal(signal.SIGCONT)
+    assert bench.wait(STOP).state == STOP
+
+
 def test_a_probe_names_the_device_and_moves_nothing(bench):
     assert probe(bench.port) == "node/1, firmware 1, axes x [m], y [m], z [m], hand [1]"
     assert probe("/dev/ttyNOTHING").startswith("Port /dev/ttyNOTHING does not exist")
+
+
+def test_a_reset_and_a_stop_in_one_turn_leave_it_stopped_here_on_disk_and_in_the_log(bench):
+    guardian = bench.start_guardian()
+    bench.client.request("stop", "user")
+    bench.wait(STOP)
+    guardian.send_signal(signal.SIGSTOP)
+    bench.client.request("reset_stop", "caregiver")
+    bench.client.request("stop", "user")
+    guardian.send_signal(signal.SIGCONT)
+    wait_for(lambda: len(bench.log()) == 4)
+    assert [entry["to"] for entry in bench.log()] == [DISARMED, STOP, DISARMED, STOP]
+    bench.client.request("arm", "caregiver")
+    assert bench.drive(0.5).state == STOP
+    assert (bench.folder / "stop.json").exists()
+
+
+def test_disarming_and_arming_in_one_turn_disarms_the_device_while_it_moves(bench):
+    guardian = bench.start_guardian()
+    bench.arm_and_move()
+    guardian.send_signal(signal.SIGSTOP)
+    bench.client.request("disarm", "caregiver")
+    bench.client.request("arm", "caregiver")
+    guardian.send_signal(signal.SIGCONT)
+    wait_for(lambda: [entry["to"] for entry in bench.log()][-3:-1] == [DISARMED, "CHECKING"])
+    asked_s = time.monotonic()
+    time.sleep(0.3)
+    assert bench.last_motion_s() - asked_s < 0.15

@@ -2,6 +2,7 @@
 
 import math
 import socket
+import time
 
 import msgspec
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bci.types import Intent
-from drivers.guardian.link import GuardianClient, GuardianSocket, Request, _parse
+from drivers.guardian.link import GuardianClient, GuardianSocket, Request, Status, _parse
 
 
 @pytest.fixture
@@ -26,9 +27,9 @@ def test_an_intent_arrives_whole_with_its_click_hold_and_gate(ends):
     sent = Intent(7, 12.5, (0.25, -0.5), 1.0, True, click=0.75, hold=0.125, gate=0.5, n_clicks=3)
     client.send_intent(sent)
     client.request("stop", "user")
-    got, request = guardian.receive()
+    (got,) = guardian.receive()
     assert got == sent
-    assert request == Request("stop", "user")
+    assert guardian.asked() == [Request("stop", "user")]
 
 
 def test_an_intent_that_is_not_finite_arrives_as_it_is_for_the_guardian_to_hold(ends):
@@ -78,9 +79,50 @@ def intent(**changes):
 )
 def test_what_cannot_be_read_is_dropped(ends, nonsense):
     guardian, client = ends
-    tell(guardian, nonsense)
+    for path in (guardian._path, guardian._requests_path):
+        tell(guardian, nonsense, path)
     client.request("disarm", "user")
-    assert guardian.receive() == [Request("disarm", "user")]
+    client.send_intent(Intent(7, 12.5, (0.25,), 1.0, True))
+    assert guardian.asked() == [Request("disarm", "user")]
+    assert [got.index for got in guardian.receive()] == [7]
+
+
+def test_a_queue_full_of_intents_takes_no_stop_with_it(ends):
+    guardian, client = ends
+    for index in range(1000):
+        client.send_intent(Intent(index, 12.5, (0.25,), 1.0, True))
+    client.request("stop", "caregiver")
+    assert guardian.asked() == [Request("stop", "caregiver")]
+
+
+def test_requests_that_find_their_queue_full_are_said_again_in_order(ends):
+    guardian, client = ends
+    for _ in range(1000):
+        client.request("disarm", "user")
+    client.request("stop", "user")
+    heard = []
+    for _ in range(1000):
+        heard += guardian.asked()
+        client.poll()
+    assert [request.verb for request in heard[:1001]] == ["disarm"] * 1000 + ["stop"]
+
+
+def test_a_stop_is_repeated_until_the_guardian_has_reported_it_and_no_older_report_counts(ends):
+    guardian, client = ends
+    client.poll()
+    guardian.receive()
+    guardian.report(Status(0.0, "STOP", "of an earlier time"))
+    client.request("stop", "user")
+    client.poll()
+    assert client.stop_asked_s is not None
+    guardian.asked()
+    client.poll()
+    assert guardian.asked() == [Request("stop", "user")]
+    guardian.report(Status(time.monotonic(), "STOP", "stopped by the user"))
+    client.poll()
+    assert client.stop_asked_s is None
+    client.poll()
+    assert guardian.asked() == []
 
 
 @given(st.binary(max_size=200).map(lambda data: b"i" + data) | st.binary(max_size=200))
@@ -88,6 +130,6 @@ def test_no_bytes_whatever_bring_the_guardian_down(data):
     assert _parse(data) is None or isinstance(_parse(data), Intent | Request)
 
 
-def tell(guardian, data):
+def tell(guardian, data, path=None):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
-        stranger.sendto(data, str(guardian._path))
+        stranger.sendto(data, str(path or guardian._path))

@@ -1,5 +1,6 @@
 """Who may move the device, and when: every rule with the time in our hands."""
 
+import copy
 import dataclasses
 import math
 from itertools import pairwise
@@ -243,3 +244,58 @@ def test_a_cause_that_may_pass_holds_and_intents_do_not_count_while_it_lasts():
     for i in range(5):
         machine.take(intent(now + 0.5 + 0.02 * i), now + 0.5 + 0.02 * i)
     assert machine.state == ACTIVE
+
+
+@pytest.mark.parametrize("active_s", [0.1, 0.9, 1.1, 5.0, 50.0])
+def test_a_hold_lasts_its_time_and_can_be_left_however_long_it_moved_before(active_s):
+    machine, now_s = active()
+    end_s = now_s + active_s
+    while now_s < end_s:
+        now_s += 0.02
+        machine.take(intent(now_s), now_s)
+        machine.tick(now_s)
+    assert machine.state == ACTIVE
+    lost_s = now_s + machine.rules.lease_s + 0.001
+    machine.tick(lost_s)
+    assert machine.state == HOLD
+    machine.tick(lost_s + 0.99 * machine.rules.hold_to_disarm_s)
+    assert machine.state == HOLD
+    resumed, back_s = copy.deepcopy(machine), lost_s + 0.9
+    for _ in range(5):
+        resumed.take(intent(back_s), back_s)
+    assert resumed.state == ACTIVE
+    machine.tick(lost_s + 1.01 * machine.rules.hold_to_disarm_s)
+    assert machine.state == DISARMED
+
+
+VERBS = st.sampled_from(
+    ["arm", "disarm", "stop", "acknowledge", "reset_stop", "intent", "tick", "hold", "fail", "passed"]
+)
+
+
+@given(st.lists(st.tuples(VERBS, st.sampled_from(["user", "caregiver"]), st.floats(0.0, 1.5)), max_size=80))
+def test_every_state_that_is_entered_is_handed_over_once_and_no_stop_is_ever_skipped(steps):
+    machine, now_s = Machine(Rules(), 2, False, 0.0), 0.0
+    states, n_stops = [], 0
+    for verb, role, wait_s in steps:
+        now_s += wait_s
+        if verb == "intent":
+            machine.take(intent(now_s), now_s)
+        elif verb == "tick":
+            machine.tick(now_s)
+        elif verb == "hold":
+            machine.hold("a cause", now_s)
+        elif verb == "fail":
+            machine.fail("a fault", now_s)
+        elif verb == "passed":
+            machine.checked([], now_s)
+        else:
+            n_stops += verb == "stop" and machine.state != STOP
+            machine.request(verb, role, now_s)
+        states.append(machine.state)
+    entries = list(machine.entries)
+    assert all(after.before == before.state for before, after in pairwise(entries))
+    assert entries[-1].state == machine.state
+    assert sum(entry.state == STOP and entry.before != STOP for entry in entries) == n_stops
+    powered = [entry for entry in entries if entry.state == ARMED]
+    assert all(entry.before == CHECKING for entry in powered)
