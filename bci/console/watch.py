@@ -26,6 +26,7 @@ LINE_EVERY_S = 5.0  # where there is no terminal
 LATENCY_BINS = 3000
 DEMO_GRACE_S = 60.0  # for a device that is refused power again and again
 REARM_AFTER_S = 1.0
+UNANSWERED_S = 0.3  # a stop that nobody confirms for longer is said on the screen
 QUALITY = "signals quality: channels "  # how the loop's event begins that counts the channels in use
 VERBS = {" ": "stop", "a": "arm", "d": "disarm", "f": "acknowledge", "r": "reset_stop"}
 PHASES = {"observation": "watch the hand and imagine moving it", "closed_loop": "closed loop"}
@@ -96,6 +97,8 @@ class Watch:
         for _, values in self._new("world"):
             k = len(self._outputs)
             self._world = World(tuple(values[:k]), tuple(values[k : 2 * k]), values[2 * k] > 0.5, values[-1] > 0.5)
+        if self.session.stop_unanswered_s > UNANSWERED_S:
+            self._reason = "STOP HAS NO ANSWER from the guardian: cut the motor supply now"
         self._arm_when_possible()
 
     def press(self, keys: str) -> bool:

@@ -83,6 +83,12 @@ class Session:
         if self.client is not None:
             self.client.request(verb, "caregiver")
 
+    @property
+    def stop_unanswered_s(self) -> float:
+        """For how long a stop has been asked for without the guardian having reported it; 0 without one."""
+        asked_s = None if self.client is None else self.client.stop_asked_s
+        return 0.0 if asked_s is None else time.monotonic() - asked_s
+
     def check(self) -> None:
         """Raise when a process of the session has died; one that performs a task may end, when it is done.
 
@@ -119,7 +125,7 @@ class Session:
         shutil.rmtree(self.plan.runtime, ignore_errors=True)
 
     def _disarm(self, client: GuardianClient) -> None:
-        client.request("disarm", "caregiver")
+        client.request("disarm", "supervisor")
         deadline = time.monotonic() + STOP_PATIENCE_S
         while time.monotonic() < deadline and self.children["guardian"].is_running:
             if any(status.state in ("DISARMED", "FAULT", "STOP") for status in client.poll()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 
@@ -204,13 +205,22 @@ class Unit:
         self.ticket = self.host.drive(self.command, lease_s, now_s)
 
     def _try(self, action: Callable[[float], None], now_s: float) -> None:
-        """Act; a device that is lost by it stays lost, its own lease stops it, and nothing opens it but a person."""
+        """Act; a device that is lost by it stays lost, its own lease stops it, and nothing opens it but a person.
+
+        A driver that raises what it should not loses its own device, and keeps nobody from the others.
+        """
         if self.is_lost:
             return
         try:
             action(now_s)
         except DeviceError as error:
+            self._lose(error.problem)
+        except Exception as error:  # a driver may be anybody's
+            self._lose(f"its driver failed: {type(error).__name__}: {error}")
+
+    def _lose(self, cause: str) -> None:
+        with contextlib.suppress(Exception):
             self.host.close()
-            self.is_lost = True
-            self.rest()
-            self.trouble = Trouble(True, error.problem)
+        self.is_lost = True
+        self.rest()
+        self.trouble = Trouble(True, cause)

@@ -403,3 +403,18 @@ def test_an_answer_of_the_previous_request_is_thrown_away_before_the_next():
         exchange.advance(second)
     assert isinstance(heard[0], DeviceError)
     assert exchange.n_silent == 3
+
+
+@pytest.mark.parametrize("name", ["node", *DRIVERS])
+@pytest.mark.parametrize("call", ["drive", "hear"])
+def test_a_driver_that_raises_what_it_should_not_is_a_latched_fault_of_its_own_device(guarded, call, monkeypatch):
+    still = (0.0,) * len(guarded.outputs)
+    guarded.arm(still)
+
+    def fail(*arguments):
+        raise ZeroDivisionError("gain")
+
+    monkeypatch.setattr(guarded.host, call, fail)
+    guarded.go(0.5, still)
+    assert guarded.state == FAULT
+    assert "its driver failed: ZeroDivisionError: gain" in guarded.machine.reason
