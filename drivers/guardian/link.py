@@ -133,6 +133,8 @@ class GuardianClient:
         if verb == "stop":
             self._stop = self._unsaid[-1]
             self.stop_asked_s = time.monotonic()
+        elif verb == "reset_stop":
+            self.stop_asked_s = None  # whoever resets it repeats it no more; it goes before, in the same queue
         self._ask()
 
     def poll(self) -> list[Status]:

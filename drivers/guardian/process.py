@@ -99,9 +99,11 @@ class Guardian:
         Hearing comes first, requests before all, then acting, then telling, each in a turn of its own: what waits to be
         heard never waits for the rest. A period that is due, and a new state, are acted on at once.
         """
+        has_changed = False
         if self.socket.requests in ready:
             for request in self.socket.asked():
                 self._grant(request, now_s)
+                has_changed |= self._note_transition(now_s)  # before a device is judged by what was
         for unit in self.units:
             if unit in ready or now_s >= unit.deadline_s():
                 unit.hear(now_s)
@@ -109,7 +111,7 @@ class Guardian:
         if self.socket in ready:
             self._is_fresh |= self._hear_clients(now_s)
         self.machine.tick(now_s)
-        has_changed = self._note_transition(now_s)
+        has_changed |= self._note_transition(now_s)
         is_due, is_overdue = now_s >= next_s, now_s - self._told_s >= LONGEST_UNTOLD_S
         if is_due or has_changed or (self._is_fresh and not ready):
             next_s = now_s + (PATIENCE_S if self._is_fresh else PERIOD_S)

@@ -216,6 +216,9 @@ class Unit:
         except DeviceError as error:
             self._lose(error.problem)
         except Exception as error:  # a driver may be anybody's
+            for end in (self.host.stand, self.host.disarm):  # what it may still say
+                with contextlib.suppress(Exception):
+                    end(now_s)
             self._lose(f"its driver failed: {type(error).__name__}: {error}")
 
     def _lose(self, cause: str) -> None:

@@ -133,3 +133,12 @@ def test_no_bytes_whatever_bring_the_guardian_down(data):
 def tell(guardian, data, path=None):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
         stranger.sendto(data, str(path or guardian._path))
+
+
+def test_a_stop_that_is_reset_by_who_asked_is_not_repeated_after_the_reset(ends):
+    guardian, client = ends
+    client.request("stop", "caregiver")
+    client.request("reset_stop", "caregiver")
+    client.poll()
+    assert guardian.asked() == [Request("stop", "caregiver"), Request("reset_stop", "caregiver")]
+    assert guardian.asked() == []
