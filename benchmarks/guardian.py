@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 from bci.types import Intent
+from drivers.guardian import process as guardian
 from drivers.guardian.link import GuardianClient
 from drivers.guardian.machine import ACTIVE
-from drivers.guardian.process import process as guardian
 
 OUTPUTS, AXES, PERIOD_S = ("vx", "vy", "vz", "grasp"), ("x", "y", "z", "hand"), 0.02
 RULES = {"lease_s": 0.1, "stale_s": 0.15, "hold_to_disarm_s": 1.0, "idle_to_disarm_s": 60.0, "spool_s": 0.1}
