@@ -97,7 +97,7 @@ def create_plan(
     calibration: Calibration | None = None,
     display: Display | None = None,
 ) -> Plan:
-    """Make the session's folder and write its plan.
+    """Make the session's folder (mode 0700) and write its plan.
 
     Sockets and ready files live in a private folder (mode 0700) with a short path: only the operator's account may
     speak to the guardian, and the address of a Unix socket has room for about 100 characters.
@@ -106,7 +106,8 @@ def create_plan(
     session_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}-{secrets.token_hex(2)}"
     folder = (root / f"{session_id}-{profile.name}").absolute()
     try:
-        folder.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700)  # what is in it is about a person
     except OSError as error:
         raise SessionError(
             f"The session folder {folder} cannot be made: {error.strerror}.", "Choose another with --sessions."

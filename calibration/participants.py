@@ -58,6 +58,8 @@ class Home:
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         folder = self.folder / CALIBRATIONS / f"{stamp}-{secrets.token_hex(2)}"
         try:
+            self.folder.parent.parent.mkdir(parents=True, exist_ok=True)
+            self.folder.parent.mkdir(mode=0o700, exist_ok=True)  # all that is kept of this person
             folder.mkdir(parents=True)
         except OSError as error:
             raise SessionError(

@@ -12,6 +12,8 @@ from pathlib import Path
 from bci.errors import SessionError
 from bci.live.realtime import die_with_parent
 
+PRIVATE = 0o077  # files of a session are its operator's only, also where they are copied out of its folder
+
 
 @dataclass
 class Child:
@@ -58,6 +60,7 @@ def start_child(name: str, arguments: Sequence[str], folder: Path) -> Child:
             stdout=output,
             stderr=output,
             start_new_session=True,
+            umask=PRIVATE,
             preexec_fn=die_with_parent if sys.platform == "linux" else None,
         )
     return Child(name, popen, log)

@@ -1,11 +1,14 @@
+import os
 import stat
 
 import pytest
 
 from bci.configs import find_profile
 from bci.errors import SessionError
+from bci.live.children import start_child
 from bci.plan import Demonstration, create_plan, read_plan, write_json
 from bci.profile import load_profile
+from calibration.participants import home_of
 
 PROFILE = load_profile(find_profile("simulated"))
 
@@ -20,6 +23,23 @@ def test_the_folder_of_sockets_is_private_and_its_path_short(tmp_path):
     runtime = create_plan(tmp_path, PROFILE).runtime
     assert stat.S_IMODE(runtime.stat().st_mode) == 0o700
     assert len(str(runtime / "guardian.sock")) < 100
+
+
+def test_what_a_session_or_a_participant_leaves_is_read_by_its_operator_only(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    written = tmp_path / "written"
+    (tmp_path / "writer.py").write_text(f"open({str(written)!r}, 'w').close()")
+    before = os.umask(0o022)  # what most machines have
+    try:
+        folder = create_plan(tmp_path / "sessions", PROFILE).folder
+        assert start_child("writer", ["writer"], folder).popen.wait() == 0
+        calibration = home_of(tmp_path / "participants", "P01", "simulated").new_calibration()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "participants" / "P01").stat().st_mode) == 0o700
+    assert calibration.is_dir()
 
 
 def test_two_sessions_never_share_a_folder(tmp_path):
