@@ -176,11 +176,17 @@ def replay(
     start: Annotated[float, typer.Option(min=0, help="Seconds into the recording.")] = 0.0,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Play this long; default: to its end.")] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Decode a session's folder again; is every bit the same?")
+    ] = False,
     network: NetworkOption = False,
 ) -> None:
-    """Show what a recording holds, or play it as a live stream."""
+    """Show what a recording holds, play it as a live stream, or decode a whole session again."""
     from bci.console.replay import describe, play_as_stream
+    from bci.console.verify import verify_session
 
+    if verify:
+        raise typer.Exit(verify_session(file))
     if as_stream:
         play_as_stream(file, stream, speed, start, seconds, loop, network)
     else:

@@ -13,12 +13,13 @@ import time
 from collections.abc import Sequence
 
 from pylsl import local_clock
+from threadpoolctl import threadpool_limits
 
 from bci.decoding.model import Model, load_model, save_model
 from bci.decoding.velocity import VelocityDecoder
 from bci.errors import SessionError
 from bci.live.latency import LatencyLog
-from bci.live.publisher import Publisher
+from bci.live.publisher import MODEL, STATUS, WORLD, Publisher
 from bci.live.realtime import enter_real_time
 from bci.live.sinks import open_sinks
 from bci.live.teacher import Teacher
@@ -27,7 +28,7 @@ from bci.live.workspace import Workspace
 from bci.pipeline import Pipeline, Step, make_pipeline
 from bci.plan import Plan, write_json
 from bci.process import StopFlag, run_in_session
-from bci.streams.inlet import Inlet
+from bci.streams.inlet import Inlet, Taken
 from bci.streams.network import configure
 from bci.types import Array, Event, Position
 from calibration.fit import check_fits
@@ -64,8 +65,7 @@ class Loop:
 
     def tick(self) -> None:
         """Wait for samples at most one pull, turn them into intents, and take in what the guardian reports."""
-        if self.teacher is not None:
-            self.teacher.listen(self.pipeline)
+        shown_s = [] if self.teacher is None else self.teacher.listen(self.pipeline)
         chunks = self.inlet.pull(WAITING_S if self.pipeline.extractor.is_waiting else PULL_TIMEOUT_S)
         self.arrival_s = local_clock()
         for i, extra in enumerate(self.extras):  # first, so that the main stream's bins find them
@@ -73,6 +73,7 @@ class Loop:
                 self.pipeline.push(chunk, self.act, i + 1)
         for chunk in chunks:
             self.pipeline.push(chunk, self.act)
+        self.tell_taken(shown_s)
         for status in self.guardian.poll():
             self.see(status)
             self.latency.actuated(status.intent_index, status.sent_s, status.acknowledged_s)
@@ -83,11 +84,20 @@ class Loop:
         for event in self.pipeline.extractor.take_events():
             self.publisher.event(event)
 
+    def tell_taken(self, shown_s: list[float]) -> None:
+        """Publish what this tick took in, in the order in which it did."""
+        if shown_s:
+            self.publisher.taken(WORLD, shown_s[-1], len(shown_s))
+        for i in range(1, len(self.extras) + 1):
+            self._tell_pull(i, self.extras[i - 1].taken)
+        self._tell_pull(0, self.inlet.taken)
+
     def see(self, status: Status) -> None:
         """Tell the pipeline where the device stands, for features that follow position; a stage tells it itself."""
         if self.teacher is None and len(status.position) == len(status.axes) > 0:
             where = self.workspace.position(status.axes, status.position)
             self.pipeline.show(Position(status.stamp_s, tuple(where.tolist())))
+            self.publisher.taken(STATUS, status.stamp_s, 1)
 
     def act(self, step: Step) -> None:
         """Send the intent of one bin to the guardian first, then tell everyone else."""
@@ -114,6 +124,7 @@ class Loop:
             return
         extractor = self.pipeline.extractor
         self.use(self.teacher.fit(extractor.labels, extractor.bin_s))
+        self.publisher.taken(MODEL, 0.0, 1)
         self.publisher.event(Event(local_clock(), "loop", "fitted", f"First decoder from {self.teacher.n_bins} bins."))
 
     def save(self) -> None:
@@ -125,6 +136,10 @@ class Loop:
             self.teacher.close()
         for sink in self.sinks:
             sink.close()
+
+    def _tell_pull(self, source: int, pull: Taken | None) -> None:
+        if pull is not None:
+            self.publisher.taken(source, pull.last_stamp_s, pull.n_samples, pull.correction_s, pull.now_s)
 
 
 def axes_of(guardian: GuardianClient) -> tuple[str, ...]:
@@ -155,6 +170,7 @@ def run(plan: Plan, stop: StopFlag) -> None:
     configure(plan.lsl_scope, plan.lsl_session_id)
     profile = plan.profile
     with contextlib.ExitStack() as stack:
+        stack.enter_context(threadpool_limits(1, "blas"))  # the same bits in every process, and no threads that compete
         inlet = stack.enter_context(Inlet(profile.stream, wait_s=FIND_STREAM_S))
         extras = [stack.enter_context(Inlet(extra, wait_s=FIND_STREAM_S)) for extra in profile.extra_streams]
         guardian = stack.enter_context(contextlib.closing(GuardianClient(plan.runtime, "loop")))
@@ -164,6 +180,7 @@ def run(plan: Plan, stop: StopFlag) -> None:
         extractor = loop.pipeline.extractor
         if model is not None:
             check_fits(model, profile, extractor.labels, extractor.bin_s)
+            save_model(plan.path("model_first.npz"), model)
         warm_up(profile, inlet.labels, [extra.labels for extra in extras], spatial)
         if plan.is_recorded:
             wait_for_readers(loop.publisher, stop)

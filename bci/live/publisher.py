@@ -12,10 +12,12 @@ from bci.types import Event, Frame, Intent
 from drivers.guardian.link import Status
 
 STATES = ("DISARMED", "CHECKING", "ARMED", "ACTIVE", "HOLD", "FAULT", "STOP")
+TAKEN = ("source", "last_stamp", "n", "correction", "now")
+WORLD, STATUS, MODEL = -1, -2, -3  # sources that are no signal: labels, positions of the device, the first decoder
 
 
 class Publisher:
-    """The outlets of the loop: features, intents, commands, events, latency.
+    """The outlets of the loop: features, intents, commands, events, latency, and what it took in.
 
     Parameters
     ----------
@@ -43,13 +45,15 @@ class Publisher:
         self._events = open_marker_outlet("bci.events", f"bci-{plan.session_id}-events", self._description)
         labels = ["state", "intent_index", *(f"command_{a}" for a in axes), *(f"position_{a}" for a in axes)]
         self._commands = self._outlet("commands", tuple(labels), ["1"] * len(labels))
+        self._taken = self._outlet("taken", TAKEN, ["1", "s", "1", "s", "s"])
+        self._taken_row = np.zeros(len(TAKEN))
         self._told = ("", "")
         self._intent_row = np.zeros(len(outputs) + 7)
 
     @property
     def has_readers(self) -> bool:
         """Whether every stream is read by somebody, the recorder first of all."""
-        outlets = (self._features, self._intents, self._latency, self._events, self._commands)
+        outlets = (self._features, self._intents, self._latency, self._events, self._commands, self._taken)
         return all(outlet.have_consumers() for outlet in outlets)
 
     def frame(self, frame: Frame) -> None:
@@ -76,6 +80,15 @@ class Publisher:
         if (status.state, status.reason) != self._told:
             self._told = (status.state, status.reason)
             self.event(Event(status.stamp_s, "guardian", status.state, status.reason))
+
+    def taken(self, source: int, last_stamp_s: float, n: int, correction_s: float = 0.0, now_s: float = 0.0) -> None:
+        """Publish what the loop took in, in the order in which it did: from it, `verify` does the session again.
+
+        Sources are 0 for the main stream, 1, 2, … for the extra ones, and WORLD, STATUS, MODEL.
+        """
+        row = self._taken_row
+        row[:] = source, last_stamp_s, n, correction_s, now_s
+        self._taken.push_sample(row)
 
     def event(self, event: Event) -> None:
         """Publish one event as text: source, code, sentence."""

@@ -28,6 +28,7 @@ from drivers.guardian.link import GuardianClient
 
 PERIOD_S = 0.02
 LEAD_IN_S = 2.0  # before the observation block, for the readers of the stream to find it
+LAST_WORDS_S = 0.5  # an outlet that is closed takes with it what is still on its way
 READERS_S = 30.0  # longest wait for them
 POWERED = ("ARMED", "ACTIVE", "HOLD")
 TRIALS_FILE = "trials.json"
@@ -132,6 +133,7 @@ def run(plan: Plan, stop: StopFlag) -> None:
         save_trials(plan, task.trials, task.figures)
         stage.cue("end")
         stage.show(stage.where, stage.where, is_active=False)
+        time.sleep(LAST_WORDS_S)
 
 
 def save_trials(plan: Plan, trials: list[Trial], figures: dict[str, float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,13 +15,23 @@ from bci.errors import StreamError
 from bci.profile import Stream
 from bci.signals.grid import Grid
 from bci.streams.discover import SETTLE_S, Found, find_all, find_one, matches
-from bci.streams.rate import RateWatch
-from bci.types import Array, Chunk, Event
+from bci.streams.intake import Intake
+from bci.types import Chunk, Event
 
 OPEN_TIMEOUT_S = 5.0
 BUFFER_S = 30
 MAX_PULL = 8192  # samples
 CORRECTION_PERIOD_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One pull: with it, and the samples as recorded, everything that follows can be done again."""
+
+    last_stamp_s: float  # of the source's clock
+    n_samples: int
+    correction_s: float
+    now_s: float
 
 
 class Inlet:
@@ -40,6 +51,11 @@ class Inlet:
         Whether the source has a clock that runs ahead of ours, as a rehearsal faster than life: then neither the age of
         its samples nor their rate is judged.
 
+    Attributes
+    ----------
+    taken : Taken or None
+        What the last pull brought.
+
     Raises
     ------
     StreamError
@@ -48,17 +64,15 @@ class Inlet:
 
     def __init__(self, stream: Stream, wait_s: float, *, is_ahead: bool = False) -> None:
         self.stream = stream
-        self._is_ahead = is_ahead
         self.found: Found = find_one(stream, wait_s)
         self._inlet, info = open_inlet(self.found, BUFFER_S)
-        self._columns, self.labels = check_channels(stream, info)
+        columns, self.labels = check_channels(stream, info)
         self.rate_hz = float(info.nominal_srate())
         self._stale_s = stream.stale_after_ms / 1e3
         Grid(self.rate_hz).split(np.zeros((1, 1)), np.zeros(1))  # compiled now: the first samples would grow too old
-        self._grid = Grid(self.rate_hz)
-        self._rate = RateWatch(self.rate_hz, self._stale_s)
+        self._intake = Intake(stream, self.rate_hz, columns, is_ahead=is_ahead)
+        self.taken: Taken | None = None
         self._told: Found | None = None
-        self._n_dropped = 0
         self._last_stamp_s = np.nan
         self._is_silent = False
         self._events: deque[Event] = deque(maxlen=100)
@@ -78,38 +92,18 @@ class Inlet:
         self._inlet.close_stream()
 
     def pull(self, timeout_s: float) -> list[Chunk]:
-        """Wait at most `timeout_s` for samples and return all that are there, cut at gaps.
-
-        Samples older than `stale_after_ms` are dropped and counted as lost: after a stall or a reconnection the
-        decoder goes on with the present, it never replays a backlog. So are those from as far in the future, which only
-        a clock that jumped can stamp: the grid of stamps would never come back from there.
-        """
+        """Wait at most `timeout_s` for samples and return all that are there and usable (see `Intake`), cut at gaps."""
         samples, stamps = self._inlet.pull_chunk(timeout_s, MAX_PULL, min_samples=1, as_numpy=True)
         now_s = pylsl.local_clock()
         self._watch_age(now_s, len(stamps))
+        self.taken = None
         if len(stamps) == 0:
             return []
-        stamps_s = np.asarray(stamps, dtype=np.float64) + self._correction_s
+        correction_s = self._correction_s  # a thread renews it
+        self.taken = Taken(float(stamps[-1]), len(stamps), correction_s, now_s)
+        stamps_s = np.asarray(stamps, dtype=np.float64) + correction_s
         self._last_stamp_s = min(float(stamps_s[-1]), now_s)
-        is_of_now = self._is_ahead | (np.abs(stamps_s - now_s) <= self._stale_s)
-        if not is_of_now.all():
-            self._n_dropped += len(stamps_s) - int(np.count_nonzero(is_of_now))
-            samples, stamps_s = samples[is_of_now], stamps_s[is_of_now]
-            if len(stamps_s) == 0:
-                return []
-        if not (self._is_ahead or self._has_rate(stamps_s)):
-            self._n_dropped += len(stamps_s)
-            return []
-        if self._n_dropped:
-            self._event(
-                "backlog", f"{self._n_dropped} samples were too late, or of a wrong clock or rate, and were dropped."
-            )
-            self._n_dropped = 0
-        chunks = self._grid.split(self._select(samples), stamps_s)
-        for chunk in chunks:
-            if chunk.n_lost:
-                self._event("gap", f"{chunk.n_lost} samples are missing before {chunk.stamps_s[0]:.3f} s.")
-        return chunks
+        return self._intake.take(samples, stamps_s, now_s)
 
     def data_age_s(self) -> float:
         """Seconds since the stamp of the newest sample; NaN before the first."""
@@ -117,13 +111,9 @@ class Inlet:
 
     def events(self) -> list[Event]:
         """What happened to the stream since the last call."""
-        happened = list(self._events)
+        happened = [*self._events, *self._intake.events()]
         self._events.clear()
         return happened
-
-    def _select(self, samples: Any) -> Array:
-        chosen: Array = np.asarray(samples, dtype=np.float64)
-        return chosen if self._columns is None else np.ascontiguousarray(chosen[:, self._columns])
 
     def _watch_age(self, now_s: float, n_samples: int) -> None:
         """A source that is dead, frozen or unplugged raises nothing in liblsl: only the age of its data shows it."""
@@ -133,14 +123,6 @@ class Inlet:
         if self._is_silent and n_samples:
             self._event("back", f"Samples from '{self.found.name}' again.")
         self._is_silent = is_silent if n_samples == 0 else False
-
-    def _has_rate(self, stamps_s: Array) -> bool:
-        """Whether samples come at the declared rate; what does not is not decoded."""
-        watch = self._rate
-        if watch.count(stamps_s):
-            use = "are not used" if watch.is_wrong else "are used again"
-            self._event("rate", f"Samples come at {watch.found_hz:.0f} Hz, declared were {self.rate_hz:g}: they {use}.")
-        return not watch.is_wrong
 
     def _event(self, code: str, text: str) -> None:
         self._events.append(Event(pylsl.local_clock(), "streams", code, text))

@@ -16,6 +16,8 @@ import psutil
 import pytest
 from sessions import active, no_process_of, only_session, start, states_of, streams_of, wait_for
 
+from bci.errors import RecordingError
+from bci.live.verify import Again
 from bci.recording.replay import play
 from bci.types import Kinematics, Recording, Signal
 
@@ -47,7 +49,7 @@ def test_its_recording_opens_with_every_stream_inside(demo):
     session, _ = demo
     streams = streams_of(session / "recording.xdf")
     assert {"SimulatedParticipant", "bci.effort", "bci.features", "bci.intents", "bci.commands", "bci.events",
-            "bci.cues", "bci.world", "bci.latency"} == set(streams)  # fmt: skip
+            "bci.cues", "bci.world", "bci.latency", "bci.taken"} == set(streams)  # fmt: skip
     assert all(len(stream["time_stamps"]) for stream in streams.values())
     assert all(stream["footer"] for stream in streams.values())
     labels = streams["bci.intents"]["info"]["desc"][0]["channels"][0]["channel"]
@@ -77,6 +79,37 @@ def test_the_arm_moved_only_while_the_guardian_let_it(demo):
     assert np.ptp(before[:, 1:], axis=0).max() == 0.0
     assert np.ptp(trace[:, 1:], axis=0).min() > 0.05
     assert states_of(session)[-1] == "DISARMED"
+
+
+def test_decoded_again_every_feature_and_intent_of_it_is_the_same_to_the_bit(demo):
+    session, _ = demo
+    process = start("replay", str(session), "--verify")
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, output + errors
+    index = streams_of(session / "recording.xdf")["bci.intents"]["time_series"][:, -1]
+    assert f"{len(index)} intents" in " ".join(output.split())
+
+
+@pytest.mark.parametrize(
+    ("stream", "value"), [("SimulatedParticipant", 1.0), ("bci.world", 0.1), ("bci.intents", 1e-15)]
+)
+def test_one_value_that_differs_in_the_recording_is_found(demo, stream, value):
+    """As it would if the decoder, its model, or a label had not been what is recorded."""
+    session, _ = demo
+    again = Again(session)
+    again._tracks[stream].rows[-300, 0] += value
+    difference = again.run().difference
+    assert difference is not None
+    assert difference.stamp_s >= again._tracks[stream].stamps_s[-300] - 0.1
+
+
+def test_a_session_that_lost_samples_says_so_instead_of_guessing(demo):
+    session, _ = demo
+    again = Again(session)
+    track = again._tracks["SimulatedParticipant"]
+    track.stamps_s, track.rows = np.delete(track.stamps_s, 900), np.delete(track.rows, 900, axis=0)
+    with pytest.raises(RecordingError, match="are not recorded"):
+        again.run()
 
 
 def test_what_real_time_rights_were_granted_is_recorded(demo):

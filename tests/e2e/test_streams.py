@@ -139,3 +139,6 @@ def test_three_sources_are_merged_and_one_that_dies_is_left_out_while_the_arm_go
     again = read_recording(session / "recording.xdf", "Neural", ("Muscle", "Switch"))
     assert [extra.name for extra in again.extras] == ["Muscle", "Switch"]
     assert [len(extra.labels) for extra in again.extras] == [4, 1]
+    verified = start("replay", str(session), "--verify")
+    output, errors = verified.communicate(timeout=60)
+    assert verified.returncode == 0, output + errors
