@@ -224,8 +224,10 @@ class Again:
 
 
 def _read_tracks(path: Path) -> dict[str, Track]:
-    import pyxdf
-
+    try:
+        import pyxdf
+    except ImportError as error:
+        raise RecordingError("The recording is XDF, and pyxdf is missing.", "pip install 'bci-decoder[io]'.") from error
     if not path.is_file():
         raise RecordingError(f"{path} does not exist.", "Give the folder of a recorded session.")
     logging.getLogger("pyxdf").setLevel(logging.ERROR)
