@@ -202,7 +202,9 @@ def fit(
 ) -> None:
     """Train a decoder from a recording."""
     from bci.console.offline import fit_recording
+    from bci.console.outputs import check_writable
 
+    check_writable(model, "--model")
     fit_recording(file, profile, model, stream)
 
 
@@ -223,6 +225,9 @@ def evaluate(
     """
     if (file is None) == (suite is None):
         raise typer.BadParameter("give either a FILE or --suite real")
+    from bci.console.outputs import check_writable
+
+    check_writable(json, "--json")
     if file is None:
         from bci.console.suite import evaluate_suite
 
@@ -370,8 +375,15 @@ def check_log(file: Annotated[Path, typer.Argument(metavar="FILE", help="The gua
 
 def main() -> None:
     """Run the command line; an operator's mistake ends in one message and exit code 1, never in a traceback."""
+    from bci.console.outputs import speak_plainly
+
+    speak_plainly()
     try:
         app()
     except BciError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        where = "" if error.filename is None else f": {error.filename}"
+        typer.echo(f"error: {error.strerror or error}{where}. Check that place, its rights and its space.", err=True)
         sys.exit(1)

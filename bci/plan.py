@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import secrets
 import tempfile
 import time
@@ -14,6 +16,7 @@ from bci.errors import SessionError
 from bci.profile import Profile, Section
 
 PLAN_FILE = "session.json"
+LONGEST_ROOT = 60  # bytes: an address of a Unix socket holds 103 or 107, with our folder and the socket's name
 
 
 class Demonstration(Section):
@@ -112,12 +115,13 @@ def create_plan(
         raise SessionError(
             f"The session folder {folder} cannot be made: {error.strerror}.", "Choose another with --sessions."
         ) from error
+    runtime = make_runtime()
     plan = Plan(
         session_id=session_id,
         version=__version__,
         created_utc=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
         folder=folder,
-        runtime=Path(tempfile.mkdtemp(prefix="bci-")),
+        runtime=runtime,
         profile=profile,
         profile_hash=profile.hash,
         model=model,
@@ -130,6 +134,25 @@ def create_plan(
     )
     plan.path(PLAN_FILE).write_text(plan.model_dump_json(indent=2), encoding="utf-8")
     return plan
+
+
+def make_runtime() -> Path:
+    """A private folder whose path leaves room for the names of sockets, also where TMPDIR is long.
+
+    Raises
+    ------
+    SessionError
+        When there is none.
+    """
+    roots = [tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp", "/dev/shm"]
+    for root in roots:
+        if root and len(os.fsencode(root)) <= LONGEST_ROOT and Path(root).is_dir():
+            with contextlib.suppress(OSError):
+                return Path(tempfile.mkdtemp(prefix="bci-", dir=root))
+    raise SessionError(
+        f"No folder for the sockets of a session: {roots[0]} is full, or its path longer than {LONGEST_ROOT} bytes.",
+        "Set TMPDIR to a short path that can be written to.",
+    )
 
 
 def read_plan(folder: Path) -> Plan:

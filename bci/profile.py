@@ -344,10 +344,18 @@ def load_profile(path: Path) -> Profile:
         When the file is absent, is not TOML, or has wrong fields: all of them are listed with their paths.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProfileError(f"Profile {path} cannot be read: {error}.", "Check the path.") from error
-    return parse_profile(text, str(path))
+        data = path.read_bytes()
+    except OSError as error:
+        raise ProfileError(f"Profile {path} cannot be read: {error.strerror}.", "Check the path.") from error
+    try:
+        text = data.decode("utf-8-sig")  # some editors begin a file with a byte order mark
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ProfileError(
+            f"Profile {path} is not UTF-8 text: line {line} holds the byte 0x{data[error.start]:02x}.",
+            "Save it as UTF-8 in your editor.",
+        ) from error
+    return parse_profile(text.replace("\r\n", "\n").replace("\r", "\n"), str(path))
 
 
 def parse_profile(text: str, origin: str) -> Profile:

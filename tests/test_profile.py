@@ -94,3 +94,23 @@ def test_who_watches_over_the_channels_does_not_change_what_a_feature_means() ->
     other = parse_profile(SIMULATED.replace("[decoder]", "[features.quality]\nreadmit_s = 60.0\n\n[decoder]"), "other")
     assert base.features_hash == other.features_hash
     assert base.hash != other.hash
+
+
+def test_a_byte_order_mark_and_foreign_line_ends_change_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + SIMULATED.replace("\n", "\r\n").encode())
+    assert load_profile(path) == parse_profile(SIMULATED, "p.toml")
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        ("name = 'x'".encode("utf-16"), "line 1 holds the byte 0xff"),
+        ("schema_version = 1\nname = 'é'".encode("latin-1"), "line 2 holds the byte 0xe9"),
+    ],
+)
+def test_another_encoding_is_named_as_what_it_is(tmp_path: Path, data: bytes, complaint: str) -> None:
+    path = tmp_path / "p.toml"
+    path.write_bytes(data)
+    with pytest.raises(ProfileError, match=f"{complaint}.*Save it as UTF-8"):
+        load_profile(path)

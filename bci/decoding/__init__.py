@@ -5,11 +5,15 @@ Those for researchers are loaded when they are asked for, so that the live proce
 
 from typing import TYPE_CHECKING, Any
 
+from bci.compiled import ensure_cache
+
 if TYPE_CHECKING:
     from bci.decoding.estimator import KalmanDecoder
     from bci.decoding.falcon import FalconDecoder
 
 __all__ = ["FalconDecoder", "KalmanDecoder"]
+
+ensure_cache()
 
 
 def __getattr__(name: str) -> Any:

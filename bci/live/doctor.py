@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
+import socket
+import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bci.compiled import is_writable
+from bci.errors import BciError
+from bci.live.session import STATE_REMEDY, state_home
+from bci.plan import make_runtime
+
 Verdict = Literal["ok", "warning", "failure"]
 
+LOCKED_GIB = 1.0
 FREE_GIB = 1.0  # an hour of 256 channels at 1 kHz is 3.7 GB; an hour of 192 rates at 50 Hz is 0.1 GB
 
 
@@ -30,18 +40,11 @@ class Finding:
 
 def examine(sessions: Path) -> Iterator[Finding]:
     """Check this machine; one finding at a time, because some take a second."""
-    checks: list[Callable[[], Finding]] = [
-        _python,
-        _liblsl,
-        _numba_cache,
-        _scheduling,
-        _memory_lock,
-        _serial_rights,
-        _ftdi_latency,
-        lambda: _disk(sessions),
-        _readers,
-    ]
+    checks: list[Callable[[], Finding]] = [_python, _liblsl, _numba_cache]
     for check in checks:
+        yield check()
+    yield from _rights()
+    for check in (_sockets, _stop_memory, _serial_rights, _ftdi_latency, lambda: _disk(sessions), _readers):
         yield check()
 
 
@@ -71,37 +74,95 @@ def _numba_cache() -> Finding:
     import numba
 
     import bci
+    from bci.compiled import VARIABLE, ensure_cache
 
-    custom = os.environ.get("NUMBA_CACHE_DIR")
-    folder = Path(custom) if custom else Path(bci.__file__).parent
+    try:
+        folder = ensure_cache()
+    except BciError as error:
+        return Finding("Numba cache", "failure", error.problem, error.remedy)
     found = f"numba {numba.__version__}, cache in {folder}"
-    if not os.access(folder, os.W_OK):
-        return Finding("Numba cache", "warning", f"{folder} is read-only", "Set NUMBA_CACHE_DIR to a writable folder.")
+    if folder.is_relative_to(tempfile.gettempdir()) and not folder.is_relative_to(Path(bci.__file__).parent):
+        remedy = f"Set {VARIABLE} to a folder that outlives a restart; each first start takes a minute."
+        return Finding("Numba cache", "warning", f"{found}, which is temporary", remedy)
     return Finding("Numba cache", "ok", found)
 
 
-def _scheduling() -> Finding:
+def _rights() -> Iterator[Finding]:
+    """Ask for everything that the loop asks for, in a process of its own: what a limit allows may still be refused."""
     if sys.platform != "linux":
-        return Finding("Real-time rights", "warning", f"not known on {sys.platform}", "Run sessions on Linux.")
-    import resource
+        yield Finding("Real-time rights", "warning", f"not known on {sys.platform}", "Run sessions on Linux.")
+        return
+    got = try_rights()
+    limits = "/etc/security/limits.d/bci.conf and log in again"
+    yield _right("Real-time rights", got["sched_fifo"], "SCHED_FIFO is granted", "SCHED_FIFO",
+                 f"Add '{_account()} - rtprio 60' to {limits}; in a container: --cap-add SYS_NICE.")  # fmt: skip
+    remedy = f"Add '{_account()} - memlock unlimited' to {limits}."
+    if got["memory_locked"] == "yes" and not _has_room_for_locks():
+        yield Finding("Memory lock", "warning", f"less than {LOCKED_GIB:g} GiB may be locked", remedy)
+    else:
+        yield _right("Memory lock", got["memory_locked"], "the loop may lock its memory", "mlockall", remedy)
+    remedy = "Allow prctl in the container's or service's system call filter."
+    yield _right("Timer slack", got["timer_slack_1_ns"], "1 ns", "prctl(PR_SET_TIMERSLACK)", remedy)
+    if got["dies_with_parent"] != "yes":
+        found = f"processes cannot be tied to their session: {got['dies_with_parent']}"
+        yield Finding(
+            "Process ties", "warning", found, f"{remedy} Until then end a session with q, never with kill -9."
+        )
+    remedy = "Give the container or service at least 2 CPUs and the right to sched_setaffinity."
+    yield _right("Own CPU", got["pinned_to_cpu"], "the loop may be pinned", "pinning", remedy)
 
-    limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
-    if os.geteuid() == 0 or limit == resource.RLIM_INFINITY or limit >= 50:
-        return Finding("Real-time rights", "ok", "SCHED_FIFO is allowed")
-    remedy = f"Add '{_account()} - rtprio 60' to /etc/security/limits.d/bci.conf and log in again."
-    return Finding("Real-time rights", "warning", f"SCHED_FIFO is refused (limit {limit})", remedy)
+
+def _right(subject: str, got: str, granted: str, call: str, remedy: str) -> Finding:
+    if got == "yes":
+        return Finding(subject, "ok", granted)
+    return Finding(subject, "warning", f"{call} is refused: {got}", remedy)
 
 
-def _memory_lock() -> Finding:
-    if sys.platform != "linux":
-        return Finding("Memory lock", "warning", f"not known on {sys.platform}", "Run sessions on Linux.")
+def try_rights() -> dict[str, str]:
+    """What the operating system grants to a process like the loop; each value is ``yes`` or the reason why not."""
+    code = (
+        "import dataclasses, json; from bci.live.realtime import die_with_parent, enter_real_time; "
+        "print(json.dumps({'dies_with_parent': die_with_parent(), **dataclasses.asdict(enter_real_time())}))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if result.returncode == 0:
+        return dict(json.loads(result.stdout))
+    why = (result.stderr.strip().splitlines() or [f"the trial ended with code {result.returncode}"])[-1]
+    return dict.fromkeys(("sched_fifo", "memory_locked", "timer_slack_1_ns", "dies_with_parent", "pinned_to_cpu"), why)
+
+
+def _has_room_for_locks() -> bool:
     import resource
 
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
-    if os.geteuid() == 0 or limit == resource.RLIM_INFINITY or limit >= 2**30:
-        return Finding("Memory lock", "ok", "the loop may lock its memory")
-    remedy = f"Add '{_account()} - memlock unlimited' to /etc/security/limits.d/bci.conf and log in again."
-    return Finding("Memory lock", "warning", f"only {limit // 1024} KiB may be locked", remedy)
+    return os.geteuid() == 0 or limit == resource.RLIM_INFINITY or limit >= LOCKED_GIB * 2**30
+
+
+def _sockets() -> Finding:
+    try:
+        folder = make_runtime()
+    except BciError as error:
+        return Finding("Sockets", "failure", error.problem, error.remedy)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one:
+            one.bind(str(folder / "requests.sock"))
+    except OSError as error:
+        return Finding(
+            "Sockets", "failure", f"{folder}: {error.strerror}", "Set TMPDIR to a short path on a local disk."
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Finding("Sockets", "ok", f"in {folder.parent}")
+
+
+def _stop_memory() -> Finding:
+    try:
+        folder = state_home()
+    except RuntimeError as error:
+        return Finding("Stop memory", "failure", str(error), STATE_REMEDY)
+    if not is_writable(folder):
+        return Finding("Stop memory", "failure", f"{folder} cannot be written to", STATE_REMEDY)
+    return Finding("Stop memory", "ok", f"a stop is remembered in {folder}")
 
 
 def _serial_rights() -> Finding:
@@ -131,8 +192,8 @@ def _disk(sessions: Path) -> Finding:
     folder = sessions.absolute()
     while not folder.exists():
         folder = folder.parent
-    if not os.access(folder, os.W_OK):
-        return Finding("Disk", "failure", f"{folder} is read-only", "Choose another folder with --sessions.")
+    if not is_writable(folder):
+        return Finding("Disk", "failure", f"{folder} cannot be written to", "Choose another folder with --sessions.")
     free_gib = shutil.disk_usage(folder).free / 2**30
     found = f"{free_gib:.1f} GiB free at {folder}"
     if free_gib < FREE_GIB:

@@ -43,9 +43,9 @@ def enter_real_time() -> Achieved:
     )
 
 
-def die_with_parent() -> None:
-    """Have the kernel terminate this process when its parent dies, however it dies (Linux; elsewhere nothing)."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def die_with_parent() -> str:
+    """Have the kernel terminate this process when its parent dies, however it dies: ``yes``, or why not."""
+    return _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _prctl(option: int, value: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bci.compiled import is_writable
 from bci.errors import SessionError
 from bci.live.children import Child, start_child, wait_until_ready
 from bci.live.equipment import device_section, guardian_config, twin_module
@@ -19,6 +20,7 @@ from drivers.twins import TWINS
 
 START_PATIENCE_S = 120.0  # the first start on a machine compiles the kernels
 STOP_PATIENCE_S = 1.0
+STATE_REMEDY = "Set XDG_STATE_HOME to a folder of this account that outlives a restart."
 PERFORMERS = ("stage", "calibrator")
 PEERS = ("participant", "amplifier")  # simulated ones
 TWIN_PATIENCE_S = 60.0  # the first start of an emulated one compiles its firmware
@@ -63,7 +65,10 @@ class Session:
         try:
             self._start()
         except BaseException:
+            has_begun = bool(self.children)
             self.close()
+            if not has_begun:  # nothing was done and nothing is worth keeping
+                shutil.rmtree(self.plan.folder, ignore_errors=True)
             raise
 
     def __enter__(self) -> Self:
@@ -168,10 +173,11 @@ class Session:
         ports = {device.name: device.port for device in plan.profile.all_devices}
         ports[plan.profile.device.name] = self.port
         real = [port for port in ports.values() if port not in TWINS]
+        state = _state_dir(real[0]) if real else plan.runtime
         for device in plan.profile.all_devices:
             if ports[device.name] in TWINS:
                 ports[device.name] = self._start_twin(device, ports[device.name])
-        config = guardian_config(plan, ports, _state_dir(real[0]) if real else plan.runtime)
+        config = guardian_config(plan, ports, state)
         path = plan.path("guardian.json")
         write_json(path, config)
         self._wait(self._launch("guardian", "drivers.guardian.process", str(path)), 10.0)
@@ -197,8 +203,22 @@ class Session:
 
 
 def _state_dir(port: str) -> Path:
-    """Where a latched stop of a real port survives, for this account."""
-    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    folder = home / "bci" / port.strip("/").replace("/", "-")
-    folder.mkdir(parents=True, exist_ok=True)
+    """Where a latched stop of a real port survives, for this account.
+
+    Raises
+    ------
+    SessionError
+        When it could not: a stop that is forgotten is none.
+    """
+    try:
+        folder = state_home() / port.strip("/").replace("/", "-")
+    except RuntimeError as error:  # an account without a home
+        raise SessionError("There is no place where a stop is remembered.", STATE_REMEDY) from error
+    if not is_writable(folder):
+        raise SessionError(f"A stop could not be remembered: {folder} cannot be written to.", STATE_REMEDY)
     return folder
+
+
+def state_home() -> Path:
+    """Where this account keeps what outlives a session; RuntimeError when it has no home."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "bci"

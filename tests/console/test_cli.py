@@ -1,5 +1,6 @@
 """The command line as an operator meets it: real processes, real exit codes."""
 
+import os
 import subprocess
 import sys
 import time
@@ -140,3 +141,72 @@ def test_the_doctor_gives_every_line_a_verdict(tmp_path):
     lines = [line for line in result.stdout.splitlines() if line[:1].strip()]
     assert len(lines) >= 9
     assert all(any(word in line for word in ("ok", "warning", "failure")) for line in lines)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
+def test_a_terminal_without_unicode_is_spoken_to_in_its_letters(encoding):
+    result = subprocess.run([sys.executable, "-m", "bci", "profile", "check", "emg_openbci"], capture_output=True,
+                            check=False, env={**os.environ, "PYTHONIOENCODING": encoding})  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert b" -> " in result.stdout
+    assert b"valid" in result.stdout
+
+
+def test_a_place_for_the_result_is_tried_before_the_work(tmp_path):
+    result = bci("fit", "nowhere.mat", "--profile", "simulated", "--model", str(tmp_path / "absent" / "m.npz"))
+    assert result.returncode == 1
+    assert "Choose another place with --model" in result.stderr
+    result = bci("evaluate", "nowhere.mat", "--json", str(tmp_path))
+    assert "Choose another place with --json" in result.stderr
+
+
+def test_what_the_operating_system_refuses_is_no_traceback(tmp_path):
+    name = 300 * "x"
+    result = bci("profile", "check", name)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: File name too long")
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("changes", [{"XDG_STATE_HOME": "/proc/none"}, {"HOME": "/proc", "XDG_STATE_HOME": ""}])
+def test_a_stop_that_could_not_be_remembered_is_found_before_anything_starts(tmp_path, changes):
+    profile = find_profile("emg_openbci")
+    code = """
+import sys
+from pathlib import Path
+from bci.errors import SessionError
+from bci.live.session import Session
+from bci.plan import create_plan
+from bci.profile import load_profile
+plan = create_plan(Path(sys.argv[1]), load_profile(Path(sys.argv[2])))
+try:
+    Session(plan, "/dev/ttyACM7").start()
+except SessionError as error:
+    print(error, plan.runtime.exists())
+"""
+    result = subprocess.run([sys.executable, "-c", code, str(tmp_path), str(profile)], capture_output=True, text=True,
+                            check=True, env={**os.environ, **changes})  # fmt: skip
+    assert "A stop could not be remembered" in result.stdout
+    assert "Set XDG_STATE_HOME" in result.stdout
+    assert result.stdout.endswith("False\n")
+    assert list(tmp_path.iterdir()) == [], "a folder in which nothing happened stays behind"
+
+
+def test_the_doctor_tries_what_it_says_is_granted(monkeypatch):
+    from bci.live import doctor
+
+    refused = dict.fromkeys(("sched_fifo", "memory_locked", "timer_slack_1_ns", "dies_with_parent", "pinned_to_cpu"),
+                            "refused")  # fmt: skip
+    granted = dict.fromkeys(refused, "yes")
+    monkeypatch.setattr(doctor, "try_rights", lambda: refused)
+    assert {finding.verdict for finding in doctor._rights()} == {"warning"}
+    monkeypatch.setattr(doctor, "try_rights", lambda: granted)
+    monkeypatch.setattr(doctor, "_has_room_for_locks", lambda: True)
+    assert {finding.verdict for finding in doctor._rights()} == {"ok"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="these rights are Linux's")
+def test_the_doctors_trial_answers_for_every_right():
+    from bci.live.doctor import try_rights
+
+    assert set(try_rights()) >= {"sched_fifo", "memory_locked", "timer_slack_1_ns", "dies_with_parent", "pinned_to_cpu"}

@@ -1,14 +1,18 @@
+import contextlib
 import os
+import shutil
 import stat
+import tempfile
 
 import pytest
 
 from bci.configs import find_profile
 from bci.errors import SessionError
 from bci.live.children import start_child
-from bci.plan import Demonstration, create_plan, read_plan, write_json
+from bci.plan import Demonstration, create_plan, make_runtime, read_plan, write_json
 from bci.profile import load_profile
 from calibration.participants import home_of
+from drivers.guardian.link import GuardianClient
 
 PROFILE = load_profile(find_profile("simulated"))
 
@@ -57,3 +61,19 @@ def test_json_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(TypeError):
         write_json(tmp_path / "a.json", {"a": object()})
     assert (tmp_path / "a.json").read_text() == '{\n  "a": 1\n}\n'
+
+
+def test_a_long_tmpdir_leaves_room_for_the_names_of_sockets(tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    runtime = create_plan(tmp_path, PROFILE).runtime
+    with contextlib.closing(GuardianClient(runtime, "a-client-with-a-long-name")):
+        assert list(runtime.iterdir())
+    shutil.rmtree(runtime)
+
+
+def test_without_a_folder_for_sockets_the_remedy_is_told(monkeypatch):
+    monkeypatch.setattr("bci.plan.LONGEST_ROOT", 0)
+    with pytest.raises(SessionError, match="Set TMPDIR to a short path"):
+        make_runtime()
