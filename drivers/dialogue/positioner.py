@@ -50,7 +50,8 @@ class Positioner:
     def __init__(
         self, port: Port, baud: int, speaker: Speaker, declaration: Declaration, words: str = "", n_misses: int = 3
     ) -> None:
-        self.declaration = declaration
+        is_limp = getattr(speaker, "is_limp", False)  # an option of arms that would hold
+        self.declaration = replace(declaration, safe_state="limp") if is_limp else declaration
         self.axes: tuple[Axis, ...] = tuple(joint.axis for joint in speaker.joints)
         self.phase: Phase = OFF
         self.checks: list[Check] = []

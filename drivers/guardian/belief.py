@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import sub
 
 from drivers.base import Axis, Report
+from drivers.guardian.motion import Following, Standing
 
 HOLD_SILENCE_S = 0.1
 FAULT_SILENCE_S = 0.4
@@ -16,11 +15,6 @@ BAD_SHARE = 0.05  # of the answers of a second: fault
 OUTSIDE = 0.02  # of an axis's range that it may be reported beyond its bounds
 JUMP_S = 0.06  # at full speed: a longer jump between two reports is not believed …
 JUMPS = 3  # … and so many in a row are a fault
-STALL_WINDOW_S = 0.25
-STALL_LONGEST_S = 3.0
-STALL_SHARE = 0.3  # of the commanded way that an axis must have gone
-STALL_LEAST = 0.02  # of the range must have been commanded before an axis is judged
-N_LAGS = 6  # an axis may be 0 to 5 periods late, its report included: after a reversal it still goes the other way
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,67 +23,6 @@ class Trouble:
 
     is_fault: bool
     cause: str
-
-
-class Stall:
-    """Notices an axis that does not follow.
-
-    Parameters
-    ----------
-    axis : Axis
-        Its range says how much of a command is enough to judge by.
-    """
-
-    def __init__(self, axis: Axis) -> None:
-        self._least = STALL_LEAST * (axis.upper - axis.lower)
-        self._commanded = (0.0,) * N_LAGS
-        self._direction, self._farthest = 1.0, 0.0
-        self._history: deque[tuple[float, tuple[float, ...], float]] = deque(maxlen=200)
-
-    def rest(self) -> None:
-        """Forget: motion begins anew."""
-        self._commanded = (0.0,) * N_LAGS
-        self._farthest = 0.0
-        self._history.clear()
-
-    def command(self, velocity: float, dt_s: float) -> None:
-        """Take note of what the axis was told."""
-        self._commanded = (*self._commanded[1:], self._commanded[-1] + velocity * dt_s)
-
-    def judge(self, position: float, now_s: float) -> bool:
-        """Whether the axis went less than a third of its commanded way over the last quarter of a second or more.
-
-        Judged is only a way that is clear, and in the same direction, however late the axis may be.
-        """
-        history, commanded = self._history, self._commanded
-        if self._has_turned(commanded[-1]):
-            history.clear()  # ways there and back cancel, what an axis falls short of them adds up
-        history.append((now_s, commanded, position))
-        while len(history) > 2 and self._way(history[1], commanded, now_s):
-            history.popleft()
-        if now_s - history[0][0] > STALL_LONGEST_S:
-            history.popleft()
-        way = self._way(history[0], commanded, now_s)
-        return way != 0.0 and not (position - history[0][2]) / way >= STALL_SHARE
-
-    def _has_turned(self, commanded: float) -> bool:
-        """Whether the commands have gone back by more than is judged."""
-        back = (self._farthest - commanded) * self._direction
-        if back > self._least:
-            self._direction = -self._direction
-        if not 0.0 < back <= self._least:
-            self._farthest = commanded
-        return back > self._least
-
-    def _way(self, entry: tuple[float, tuple[float, ...], float], commanded: Sequence[float], now_s: float) -> float:
-        """The shortest way that may have been commanded since, whatever the lag; 0 when that cannot be judged."""
-        if now_s - entry[0] < STALL_WINDOW_S:
-            return 0.0
-        ways: list[float] = list(map(sub, commanded, entry[1]))
-        shortest, longest = min(ways), max(ways)
-        if shortest >= self._least:
-            return shortest
-        return longest if longest <= -self._least else 0.0
 
 
 class Belief:
@@ -108,14 +41,18 @@ class Belief:
         self.positions: tuple[float, ...] = ()
         self._asked_s = 0.0
         self._n_jumps = 0
-        self._stalls = {i: Stall(axis) for i, axis in enumerate(axes) if axis.name not in may_stall}
+        self._following, self._standing = Following(axes, may_stall), Standing(axes)
+        self._looked: Report | None = None
         self._good, self._bad, self._bad_since_good = 0, 0, 0
         self._window = (0.0, 0, 0)
 
     def rest(self) -> None:
         """Motion begins anew."""
-        for stall in self._stalls.values():
-            stall.rest()
+        self._following.rest(self._standing.settled_s)
+
+    def end_motion(self, velocities: Sequence[float], now_s: float) -> None:
+        """Motion ends, at these velocities: from now on it must stand."""
+        self._standing.begin(velocities, now_s)
 
     def hear(self, report: Report, is_powered: bool) -> Trouble | None:
         """Take in a report; what a powered device says of positions is believed only when it is possible."""
@@ -136,17 +73,24 @@ class Belief:
                 return Trouble(True, f"axis {axis.name} is at {position:.3g} {axis.unit}, outside its bounds")
         return None
 
-    def command(self, velocities: Sequence[float], dt_s: float) -> None:
+    def command(self, velocities: Sequence[float], dt_s: float, now_s: float) -> None:
         """Take note of a set-point."""
-        for i, stall in self._stalls.items():
-            stall.command(velocities[i], dt_s)
+        self._following.command(velocities, dt_s, now_s)
 
     def follow(self, now_s: float) -> Trouble | None:
-        """Compare the way that was commanded with the way that was gone."""
-        for i, stall in self._stalls.items():
-            if stall.judge(self.positions[i], now_s):
-                return Trouble(True, f"axis {self.axes[i].name} does not follow")
-        return None
+        """Compare the way that was gone with the way that was commanded."""
+        astray = self._following.judge(self.positions, now_s) if self.positions else None
+        return None if astray is None else Trouble(True, f"axis {self.axes[astray[0]].name} {astray[1]}")
+
+    def stay(self, report: Report, now_s: float) -> Trouble | None:
+        """Look whether it stands, once at each report."""
+        if report is self._looked or not self.positions:
+            return None
+        self._looked = report
+        astray = self._standing.judge(self.positions, now_s)
+        if astray is None:
+            return None
+        return Trouble(True, f"axis {self.axes[astray].name} moves although nothing was commanded")
 
     def count(self, n_good: int, n_bad: int, now_s: float) -> Trouble | None:
         """Judge how many answers were damaged."""

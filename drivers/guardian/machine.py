@@ -29,6 +29,7 @@ CHECKING_LIMIT_S = 5.0
 DWELL_S = 2.0  # a participant's wish to arm must last so long …
 DWELL_GAP_S = 0.5  # … and be repeated at least so often
 POWERED = (ARMED, ACTIVE, HOLD)
+LATCHED = (FAULT, STOP)
 RECENT_S = 2.0
 MOST_RECENT = 512
 

@@ -164,13 +164,16 @@ class Guardian:
             if state != m.STOP:
                 self.machine.request("stop", m.DEVICE, now_s)
         elif unit.trouble is not None and (state in m.POWERED or unit.trouble.is_fault):
-            name = f"{unit.config.name}: " if len(self.units) > 1 else ""
+            cause = self._named(unit, unit.trouble.cause)
             if unit.trouble.is_fault:
-                self.machine.fail(name + unit.trouble.cause, now_s)
+                self.machine.fail(cause, now_s)
             else:
-                self.machine.hold(name + unit.trouble.cause, now_s)
+                self.machine.hold(cause, now_s)
         elif state in m.POWERED and unit.phase == base.OFF:
             self.machine.lose_power("the device has disarmed itself", now_s)
+
+    def _named(self, unit: Unit, cause: str) -> str:
+        return f"{unit.config.name}: {cause}" if len(self.units) > 1 else cause
 
     def _drive(self, now_s: float) -> None:
         """Say to each device what the state demands: a set-point, or only a question."""
@@ -196,11 +199,27 @@ class Guardian:
             self._check(self.arming, now_s)
 
     def _check_ways(self, now_s: float) -> None:
-        """Look whether every device has gone where it was sent."""
-        if self.machine.state == m.ACTIVE:
-            for unit in self.units:
+        """Look whether every device has gone where it was sent, or stands where nothing sends it."""
+        state = self.machine.state
+        for unit in self.units if state != m.CHECKING else ():
+            if state == m.ACTIVE:
                 unit.check_way(now_s)
-                self._judge(unit, now_s)
+            else:
+                was_astray = unit.is_astray
+                unit.check_place(now_s)
+                if state in m.LATCHED and unit.is_astray and unit.trouble is not None:
+                    self._insist(unit, was_astray, now_s)
+            self._judge(unit, now_s)
+
+    def _insist(self, unit: Unit, was_known: bool, now_s: float) -> None:
+        """Do what may still be done about a device that moves after a stop or a fault: say it again, tell people."""
+        if self.machine.state == m.STOP:
+            unit.stop(now_s)
+        else:
+            unit.disarm(now_s)
+        if not was_known and unit.trouble is not None:
+            cause = self._named(unit, unit.trouble.cause)
+            self.machine.note(f"{self.machine.reason}; {cause}: switch off its supply")
 
     def _check(self, arming: Arming, now_s: float) -> None:
         result = arming.step(self.machine, now_s)
@@ -239,7 +258,7 @@ class Guardian:
             for unit in self.units:
                 unit.stop(now_s)
             self._keep_stop(entry.reason)
-        elif state in (m.DISARMED, m.FAULT) and before in (m.CHECKING, *m.POWERED):
+        elif (state == m.FAULT and before != state) or (state == m.DISARMED and before in (m.CHECKING, *m.POWERED)):
             for unit in self.units:
                 unit.stand(now_s)
                 unit.disarm(now_s)

@@ -34,6 +34,8 @@ class Unit:
         What was wrong with it at the last look; a lost port is a fault until it is opened again.
     is_lost : bool
         Whether its port is gone.
+    is_astray : bool
+        Whether it has moved, since its checks, although nothing was commanded.
     command : list of float
         Velocities that it was last given.
     bounds : list of Bounds
@@ -91,12 +93,23 @@ class Unit:
             self.command[i] = self._motions[i].velocity
         self._try(lambda now_s: self._drive(lease_s, now_s), now_s)
         if self.host.declaration.has_feedback:
-            self.belief.command(self.command, dt_s)
+            self.belief.command(self.command, dt_s, now_s)
 
     def check_way(self, now_s: float) -> None:
         """Judge whether a moving device goes where it was sent, as far as it tells."""
         if self.host.declaration.has_feedback and self.trouble is None:
             self.trouble = self.belief.follow(now_s)
+
+    def check_place(self, now_s: float) -> None:
+        """Judge whether a device that was told nothing stands: with power, or when it holds without being told to."""
+        host, report = self.host, self.host.report
+        if host.phase == base.ON:
+            self._has_held = host.declaration.safe_state == "hold"
+        elif not self._has_held:
+            return  # a person may move it
+        if report is not None and host.declaration.has_feedback and not self.is_lost and self.trouble is None:
+            self.trouble = self.belief.stay(report, now_s)
+            self.is_astray |= self.trouble is not None
 
     def watch(self, now_s: float) -> None:
         """Ask for a report; no lease is extended by it."""
@@ -109,6 +122,7 @@ class Unit:
 
     def prepare(self, lease_s: float, now_s: float) -> None:
         """Begin the device's own checks; one that has fallen silent needs a new session first."""
+        self._has_held = self.is_astray = False
         silence = judge_silence(silence_s(self.host, now_s)) if self.host.report is not None else None
         if silence is not None and silence.is_fault and not self.is_lost:
             self.trouble = silence
@@ -117,21 +131,22 @@ class Unit:
 
     def arm(self, now_s: float) -> None:
         """Ask for power."""
+        self.belief.end_motion((0.0,) * len(self.axes), now_s)
         self._try(self.host.arm, now_s)
 
     def stand(self, now_s: float) -> None:
         """End motion now; the next begins from rest."""
-        self.rest()
+        self._end_motion(now_s)
         self._try(self.host.stand, now_s)
 
     def disarm(self, now_s: float) -> None:
         """Lead to the safe state."""
-        self.rest()
+        self._end_motion(now_s)
         self._try(self.host.disarm, now_s)
 
     def stop(self, now_s: float) -> None:
         """Stop at once, latched."""
-        self.rest()
+        self._end_motion(now_s)
         self._try(self.host.stop, now_s)
 
     def reset_stop(self, now_s: float) -> None:
@@ -178,6 +193,10 @@ class Unit:
             found.append(Check("stop button", is_ok, "tried" if is_ok else "not tried in this session", remedy))
         return found
 
+    def _end_motion(self, now_s: float) -> None:
+        self.belief.end_motion(self.command, now_s)
+        self.rest()
+
     def _open(self) -> Host:
         return load_driver(self.config.driver).open({"name": self.config.name, **self.config.section})
 
@@ -186,6 +205,7 @@ class Unit:
         fractions = [limits.get(f"{name}_fraction", 1.0) for name in ("speed", "acceleration", "force")]
         self.bounds = [bounds_of(axis, *fractions) for axis in self.axes]
         self.belief = Belief(self.axes, limits.get("may_stall", ()))
+        self._has_held = self.is_astray = False
         try:
             self.mapping = IntentMap(self._outputs, self.axes, self.config.section)
         except DeviceError:
