@@ -48,6 +48,7 @@ FAULTS = {
     "F29": Fault("Ctrl-C, SIGTERM, exception, interpreter exit", "stop bytes in 50 ms; else the lease", 150),
     "F30": Fault("0.1 % random faults for an hour", "nothing moves after a fault that is latched; memory flat"),
     "F32": Fault("a stop while the guardian is away and intents fill its queue", "STOP, latched, each time"),
+    "F38": Fault("200 intents a second, at once at full, at a stimulator", "its own frequency, ramp and charge"),
 }
 
 
