@@ -4,6 +4,9 @@ Only the low-level layer is used: one command gives one pulse, and no command me
 is silence within one period. (The mid-level layer repeats by itself and goes on for up to two seconds.) Bytes are
 checked against the vendor's package `science-mode-4`; its serial connection is not used, for it sends the last command
 again after a fault. Here nothing is ever sent again.
+
+What no profile and no intent can pass: a pulse follows the one before after 1/frequency at the least, the frequency is
+at most 60 Hz, the way from nothing to the ceiling takes half a second, and a channel gets at most 1 mC a second.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ N_CHANNELS, MAX_POINTS = 8, 16
 MOST_MA, MOST_US = 150.0, 4095
 INTERPHASE_US = 100
 BALANCE = 0.01  # of the charge of one phase
+LEAST_HZ, MOST_HZ = 20.0, 60.0  # slower, and a pulse would be rarer than a lease of intents bears
+RAMP_S = 0.5  # from nothing to the ceiling, at the least
+MOST_UC_S = 1000.0  # charge of the positive phases of one channel in a second
 WORK_S = 0.005
 ERRORS = {
     1: "transfer", 2: "parameter", 3: "protocol", 4: "stimulation time-out", 7: "not initialised", 8: "high voltage",
@@ -164,17 +170,35 @@ class Fes:
         Set with the clinician for this participant; part of the session file. No pulse may exceed it.
     width_us : int
         Of each phase.
+    frequency_hz : float
+        Of the pulses while there is a level, however often intents come; 20 to 60.
     is_experimental : bool
         Must be true, in so many words, in the profile.
     """
 
     def __init__(
-        self, joints: Sequence[Joint], ceiling_ma: float, width_us: int = 200, is_experimental: bool = False
+        self,
+        joints: Sequence[Joint],
+        ceiling_ma: float,
+        width_us: int = 200,
+        frequency_hz: float = 40.0,
+        is_experimental: bool = False,
     ) -> None:
         if not 0.0 < ceiling_ma <= MOST_MA:
             raise DeviceError(f"A ceiling of {ceiling_ma} mA is not within 0 to {MOST_MA:g} mA.", "Ask the clinician.")
         if not 10 <= width_us <= 500:
             raise DeviceError(f"Phases of {width_us} µs are not within 10 to 500 µs.", "Ask the clinician.")
+        if not LEAST_HZ <= frequency_hz <= MOST_HZ:
+            raise DeviceError(
+                f"A frequency of {frequency_hz} Hz is not within {LEAST_HZ:g} to {MOST_HZ:g} Hz.",
+                "Correct frequency_hz in the profile.",
+            )
+        charge_uc_s = ceiling_ma * width_us * frequency_hz / 1000.0
+        if not charge_uc_s <= MOST_UC_S:
+            raise DeviceError(
+                f"The ceiling gives {charge_uc_s:g} µC a second; {MOST_UC_S:g} are the most.",
+                "Lower ceiling_ma, width_us or frequency_hz in the profile, with the clinician.",
+            )
         for joint in joints:
             if not (0 <= joint.address < N_CHANNELS and 0.0 <= joint.raw_lower < joint.raw_upper <= ceiling_ma):
                 raise DeviceError(
@@ -182,10 +206,19 @@ class Fes:
                     f"the ceiling is {ceiling_ma:g} mA.",
                     "Ask the clinician.",
                 )
+            most = (joint.axis.upper - joint.axis.lower) / RAMP_S
+            if not joint.axis.max_speed <= most:
+                raise DeviceError(
+                    f"Axis {joint.axis.name} has a max_speed of {joint.axis.max_speed:g} per second; {most:g} is the "
+                    f"most: from nothing to full level in {RAMP_S:g} s.",
+                    "Lower max_speed of the axis in the profile.",
+                )
         self.joints = tuple(joints)
         self.ceiling_ma = ceiling_ma
         self.width_us = width_us
+        self.frequency_hz = frequency_hz
         self.is_experimental = is_experimental is True
+        self._given_ma = [0.0] * len(self.joints)  # by the last pulse of each channel; where its ramp goes on
         self._number = 0
 
     def greet(self) -> Dialogue[str]:
@@ -198,10 +231,12 @@ class Fes:
         """Stop whatever was going on."""
         self._refuse_unless_wanted()
         yield from self._ask(LOW_LEVEL_STOP)
-        checks.append(Check("ceiling", True, f"{self.ceiling_ma:g} mA, phases of {self.width_us} µs, charge-balanced"))
+        words = f"{self.ceiling_ma:g} mA, phases of {self.width_us} µs at {self.frequency_hz:g} Hz, charge-balanced"
+        checks.append(Check("ceiling", True, words))
 
     def arm(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
         """Enter the low-level layer; no current flows."""
+        self._rest()
         yield from self._ask(LOW_LEVEL_INIT, b"\0")
         checks.append(Check("watchdog", True, "not needed: no command, no stimulation"))
 
@@ -212,28 +247,43 @@ class Fes:
             )
 
     def drive(self, positions: Sequence[float]) -> Dialogue[Feedback]:
-        """One pulse on each channel whose level is above its lower bound; an error ends everything."""
-        currents_ma = [self.current_ma(joint, position) for joint, position in zip(self.joints, positions, strict=True)]
-        for joint, current_ma in zip(self.joints, currents_ma, strict=True):
-            if current_ma > 0.0:
-                points = biphasic(current_ma, self.width_us)
-                yield from self._ask(CHANNEL_CONFIG, pulse(joint.address, points, self.ceiling_ma))
-        if not any(currents_ma):
+        """One pulse on each channel whose level is above its lower bound; an error ends everything.
+
+        The first of them waits until the interval since the last time is over, and each rises by at most its share of
+        the ramp, so neither the rate nor the size of what is asked for reaches the skin.
+        """
+        spacing_s = 1.0 / self.frequency_hz
+        most_ma = self.ceiling_ma / (RAMP_S * self.frequency_hz)
+        is_silent = True
+        for i, (joint, position) in enumerate(zip(self.joints, positions, strict=True)):
+            wanted_ma = min(self.current_ma(joint, position), self._given_ma[i] + most_ma)
+            if wanted_ma > 0.0:
+                data = pulse(joint.address, biphasic(wanted_ma, self.width_us), self.ceiling_ma)
+                yield from self._ask(CHANNEL_CONFIG, data, spacing_s if is_silent else 0.0)
+                is_silent = False
+            self._given_ma[i] = max(wanted_ma, 0.0)
+        if is_silent:
             yield from self._ask(GET_DEVICE_ID)  # is it still there?
         return Feedback(tuple(positions))
 
     def watch(self) -> Dialogue[Feedback]:
-        """Ask for the serial number, to see that the device is there."""
+        """Ask for the serial number, to see that the device is there; the next pulses begin from nothing."""
+        self._rest()
         yield from self._ask(GET_DEVICE_ID)
         return Feedback(tuple(joint.axis.lower for joint in self.joints))
 
     def stand(self, positions: Sequence[float]) -> Request:
         """Nothing is said, so nothing is stimulated."""
+        self._rest()
         return Request(b"")
 
     def disarm(self, positions: Sequence[float]) -> Request:
         """Leave the low-level layer: silence."""
+        self._rest()
         return self._request(LOW_LEVEL_STOP)
+
+    def _rest(self) -> None:
+        self._given_ma = [0.0] * len(self.joints)
 
     @staticmethod
     def current_ma(joint: Joint, position: float) -> float:
@@ -243,8 +293,8 @@ class Fes:
         fraction = (position - joint.axis.lower) / (joint.axis.upper - joint.axis.lower)
         return int(2.0 * (joint.raw_lower + fraction * (joint.raw_upper - joint.raw_lower))) / 2.0
 
-    def _ask(self, command: int, data: bytes = b"") -> Dialogue[bytes]:
-        answer: Packet | None = yield self._request(command, data)
+    def _ask(self, command: int, data: bytes = b"", spacing_s: float = 0.0) -> Dialogue[bytes]:
+        answer: Packet | None = yield self._request(command, data, spacing_s)
         if answer is None:
             raise DeviceError("The stimulator does not answer.", "Check cable and power; nothing is sent again.")
         if answer.data[0]:
@@ -254,10 +304,10 @@ class Fes:
             )
         return answer.data
 
-    def _request(self, command: int, data: bytes = b"") -> Request:
+    def _request(self, command: int, data: bytes = b"", spacing_s: float = 0.0) -> Request:
         self._number = (self._number + 1) % 64
         wire = encode(Packet(command, self._number, data))
-        return Request(wire, 16, partial(read_answer, command, self._number), WORK_S)
+        return Request(wire, 16, partial(read_answer, command, self._number), WORK_S, spacing_s)
 
 
 def scan() -> Dialogue[str]:
@@ -300,7 +350,7 @@ DRIVER = SpokenDriver(
     ),
     example={
         "axes": (axis_entry("hand", "1", (0.0, 1.0), 1.0, 4.0, 0, (0.0, 12.0)),),
-        "options": {"ceiling_ma": 12.0, "width_us": 200, "is_experimental": True},
+        "options": {"ceiling_ma": 12.0, "width_us": 200, "frequency_hz": 40.0, "is_experimental": True},
     },
     n_misses=0,
 )

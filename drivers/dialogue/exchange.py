@@ -6,6 +6,7 @@ a deadline from its bytes, the device's work and the adapter's latency. Nothing 
 
 from __future__ import annotations
 
+import math
 import select
 import time
 from collections.abc import Callable
@@ -68,6 +69,8 @@ class Exchange:
         self._dialogue: Dialogue[Any] | None = None
         self._done: Callable[[Any], None] = lambda result: None
         self._step: Request | Pause | None = None
+        self._held: Request | None = None  # waits until its spacing is over
+        self._spaced_s = -math.inf
         self._heard = b""
         self.is_quiet = False
 
@@ -93,7 +96,7 @@ class Exchange:
         """End the dialogue that is going on; nobody is told."""
         if self._dialogue is not None:
             self._dialogue.close()
-        self._dialogue = self._step = None
+        self._dialogue = self._step = self._held = None
 
     def tell(self, request: Request, now_s: float) -> None:
         """Write at once, whatever is going on; then be quiet until the answer, which is not read, is over.
@@ -131,7 +134,12 @@ class Exchange:
                 self._go_on(None, now_s)
         elif now_s >= self.wake_s:
             self.is_quiet = False
-            if self._step is not None:
+            if self._held is not None:
+                held = self._held
+                self._write(held, now_s)
+                if not held.n_reply:
+                    self._go_on(None, now_s)
+            elif self._step is not None:
                 self._go_on(None, now_s)
 
     def _go_on(self, answer: Any, now_s: float) -> None:
@@ -148,6 +156,9 @@ class Exchange:
             if isinstance(step, Pause):
                 self._step, self.wake_s = step, now_s + step.seconds
                 return
+            if step.spacing_s and now_s < self._spaced_s + step.spacing_s:
+                self._step, self._held, self.wake_s = None, step, self._spaced_s + step.spacing_s
+                return
             self._write(step, now_s)
             if step.n_reply:
                 return
@@ -155,7 +166,9 @@ class Exchange:
 
     def _write(self, request: Request, now_s: float) -> None:
         self.port.read()
-        self._heard = b""
+        self._heard, self._held = b"", None
+        if request.spacing_s:
+            self._spaced_s = now_s
         self.port.write(request.wire)
         n = len(request.wire) + request.n_reply
         self.n_bytes += n

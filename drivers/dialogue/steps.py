@@ -30,12 +30,15 @@ class Request:
         From everything that came since `wire` was written to the answer's meaning, or None while it is not whole.
     work_s : float
         What the device may need before it answers, beyond the bytes.
+    spacing_s : float
+        It is written no sooner than so long after the last one that has a spacing; 0 for at once.
     """
 
     wire: bytes
     n_reply: int = 0
     read: Callable[[bytes], Any] = lambda data: None
     work_s: float = 0.0
+    spacing_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

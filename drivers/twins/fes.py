@@ -20,7 +20,7 @@ from drivers.devices.fes import (
 from drivers.dialogue.joint import Joint
 from drivers.twins.terminal import run
 
-LASTS_MS = 25  # a muscle's answer to one pulse, in the trace
+LASTS_MS = 30  # a muscle's answer to one pulse, in the trace
 NOT_INITIALISED, PARAMETER = 7, 2
 
 

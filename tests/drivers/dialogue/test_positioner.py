@@ -1,6 +1,7 @@
 """Every spoken device with its twin in memory and the time in our hands: arming, driving, silence, faults."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -278,13 +279,50 @@ def test_every_pulse_is_balanced_and_below_the_ceiling_and_standing_is_silence()
     assert max(current for _, _, current, _ in bench.twin.pulses) <= 12.0
     assert all(charge == 0.0 for *_, charge in bench.twin.pulses)
     gaps = [b[0] - a[0] for a, b in zip(bench.twin.pulses, bench.twin.pulses[1:], strict=False)]
-    assert min(gaps) >= 16  # 60 Hz
+    assert min(gaps) >= 24  # 40 Hz
     n = len(bench.twin.pulses)
     bench.host.stand(bench.now_s)
     bench.guard(1.0)
     assert len(bench.twin.pulses) == n
     bench.guard(0.1, [0.5])
     assert bench.twin.pulses[-1][2] < 3.0  # begins again from nothing
+
+
+@pytest.mark.parametrize(("frequency_hz", "every_s"), [(20.0, 0.02), (40.0, 0.004), (60.0, 0.004)])
+def test_pulses_keep_their_frequency_however_often_it_is_driven(frequency_hz, every_s):
+    bench = MemoryBench("fes", frequency_hz=frequency_hz).armed()
+    begun_s = bench.now_s
+    while bench.now_s < begun_s + 2.0:
+        bench.host.drive([2.0], LEASE_S, bench.now_s)
+        bench.pass_time(every_s)
+        if round(bench.now_s / every_s) % 50 == 0:  # an order between two pulses is no excuse either
+            bench.host.stand(bench.now_s)
+    stamps_ms = [stamp for stamp, *_ in bench.twin.pulses]
+    assert min(b - a for a, b in pairwise(stamps_ms)) >= 1000 / frequency_hz - 1
+    assert len(stamps_ms) >= 0.85 * 2.0 * frequency_hz
+
+
+def test_a_level_that_jumps_rises_over_half_a_second_and_falls_at_once():
+    bench = MemoryBench("fes").armed()
+    bench.host._goals.advance = lambda velocities, present, dt_s: bench.host._goals.hold([velocities[0]])
+    bench.guard(1.0, [1.0])
+    currents = [current for _, _, current, _ in bench.twin.pulses]
+    assert max(b - a for a, b in pairwise([0.0, *currents])) <= 12.0 / (0.5 * 40.0) + 0.5
+    assert currents.index(12.0) >= 19
+    bench.guard(0.1, [0.3])
+    assert bench.twin.pulses[-1][2] < 4.0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"frequency_hz": 61.0}, "61.0 Hz"), ({"frequency_hz": math.nan}, "Hz"), ({"width_us": 500, "frequency_hz": 60.0,
+     "ceiling_ma": 40.0}, "1200 µC a second"), ({"max_speed": 1e6}, "max_speed")],
+)  # fmt: skip
+def test_a_stimulator_set_beyond_its_ceilings_is_refused(change, words):
+    axes = [{**axis, "max_speed": change.pop("max_speed", 1.0)} for axis in fes.DRIVER.example["axes"]]
+    options = {**fes.DRIVER.example["options"], **change}
+    with pytest.raises(DeviceError, match=words):
+        fes.DRIVER.build({"axes": axes, "options": options})
 
 
 @pytest.mark.parametrize(("width_us", "currents"), [(200, (10.0, 0.0, -9.0)), (200, (10.0,)), (200, (16.0, -16.0))])
@@ -297,8 +335,8 @@ def test_an_electrode_error_ends_stimulation_at_once_and_nothing_is_sent_again()
     bench = MemoryBench("fes").driving(1.0, seconds=0.5)
     bench.twin.errors[0] = 10
     bench.host.drive([1.0], LEASE_S, bench.now_s)
+    bench.pass_time(0.03)  # the pulse waits for its time
     n = len([data for _, data in bench.port.said if len(data) > 20])
-    bench.pass_time(0.02)
     assert "electrode" in bench.host.report.faults[0]
     bench.guard(0.5)
     assert len([data for _, data in bench.port.said if len(data) > 20]) == n
