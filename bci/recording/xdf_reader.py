@@ -229,15 +229,17 @@ def _choose(tracks: list[Track], path: Path, name: str, wanted: Stream | None) -
     if name:
         fitting = [t for t in tracks if name in (t.name, t.type, t.source_id, t.host)]
         fitting = fitting or [t for t in tracks if name == str(t.number)]
-        what = f"called '{name}'"
+        what = f" called '{name}'"
         if wanted is not None and len(fitting) > 1:
             fitting = [t for t in fitting if _matches(t, wanted)] or fitting
     elif wanted is not None:
         fitting = [t for t in tracks if _matches(t, wanted)]
-        what = f"that is '{wanted.name}'" + (f" of type '{wanted.type}'" if wanted.type else "") + " of the profile"
+        fields = {"type": wanted.type, "source_id": wanted.source_id, "host": wanted.host}
+        which = "".join(f" with {field} '{value}'" for field, value in fields.items() if value)
+        what = f" '{wanted.name}'{which}, which the profile names"
     else:
         fitting = [t for t in tracks if t.is_even and not t.name.startswith("bci.") and not _is_kinematics(t)]
-        what = "with samples"
+        what = " with samples"
     full = [t for t in fitting if len(t.stamps_s)]
     if len(full) == 1 or (not full and len(fitting) == 1):
         (track,) = full or fitting
@@ -247,11 +249,9 @@ def _choose(tracks: list[Track], path: Path, name: str, wanted: Stream | None) -
                 "Choose another stream, or resample it.",
             )
         return track
-    if not full:
-        what = f"{what}" if not fitting else f"{what} with samples"
+    count = f"{len(full)} regular streams" if full else "no stream"
     raise RecordingError(
-        f"{path} has {len(full) or 'no'} regular stream{'s' if len(full) != 1 else ''} {what}; its streams: "
-        f"{'; '.join(map(str, tracks)) or 'none'}.",
+        f"{path} has {count}{what}; its streams: {'; '.join(map(str, tracks)) or 'none'}.",
         "Choose one with --stream by its name, type, source id, host, or the number before it"
         + (", or correct [stream] in the profile." if wanted is not None else "."),
     )
