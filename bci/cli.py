@@ -29,10 +29,10 @@ device_app = typer.Typer(help="Look at a device before anybody is moved by it.",
 app.add_typer(device_app, name="device")
 
 ProfilePath = Annotated[str, typer.Argument(metavar="PROFILE", help="A profile's path, or the name of a shipped one.")]
-RecordingPath = Annotated[Path, typer.Argument(metavar="FILE", help="A recording: .mat, .xdf or .edf.")]
+RecordingPath = Annotated[Path, typer.Argument(metavar="FILE", help="A recording, or the folder of a session.")]
 SessionPath = Annotated[Path, typer.Argument(metavar="SESSION", help="Its folder, or the folder of sessions.")]
 SessionsOption = Annotated[Path, typer.Option("--sessions", help="Where session folders are made.")]
-StreamOption = Annotated[str, typer.Option("--stream", help="Name or type, when the file holds several.")]
+StreamOption = Annotated[str, typer.Option("--stream", help="Name, type, source id or number of it.")]
 NetworkOption = Annotated[bool, typer.Option("--network", help="Also beyond this machine (LSL has no encryption).")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the result here as JSON.")]
 
@@ -188,29 +188,30 @@ def replay(
     if verify:
         raise typer.Exit(verify_session(file))
     if as_stream:
-        play_as_stream(file, stream, speed, start, seconds, loop, network)
-    else:
-        describe(file, stream)
+        raise typer.Exit(play_as_stream(file, stream, speed, start, seconds, loop, network))
+    raise typer.Exit(describe(file, stream))
 
 
 @app.command()
 def fit(
-    file: RecordingPath,
-    profile: Annotated[str, typer.Option("--profile", help="A profile's path, or the name of a shipped one.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Recordings, or folders of sessions.")],
+    profile: Annotated[str | None, typer.Option("--profile", help="Path or name; default: a session's own.")] = None,
     model: Annotated[Path, typer.Option("--model", help="Where the model is written.")] = Path("model.npz"),
     stream: StreamOption = "",
 ) -> None:
-    """Train a decoder from a recording."""
-    from bci.console.offline import fit_recording
+    """Train a decoder from recordings of the same channels."""
+    from bci.console.offline import fit_recordings
     from bci.console.outputs import check_writable
 
     check_writable(model, "--model")
-    fit_recording(file, profile, model, stream)
+    raise typer.Exit(fit_recordings(files, profile, model, stream))
 
 
 @app.command()
 def evaluate(
-    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A recording: .mat, .xdf or .edf.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A recording, or the folder of a session.")
+    ] = None,
     profile: Annotated[str | None, typer.Option("--profile", help="Its features; default: counts as recorded.")] = None,
     test: Annotated[Path | None, typer.Option("--test", help="Held out; default: the end of FILE.")] = None,
     train_fraction: Annotated[float, typer.Option(min=0.1, max=0.95, help="Chronological.")] = 0.8,
@@ -235,7 +236,7 @@ def evaluate(
         return
     from bci.console.offline import evaluate_recording
 
-    evaluate_recording(file, profile, test, train_fraction, stream, json)
+    raise typer.Exit(evaluate_recording(file, profile, test, train_fraction, stream, json))
 
 
 @app.command()

@@ -49,6 +49,8 @@ class Stream(Section):
     unit: str = Field("", description="unit that every used channel must declare, for example microvolts")
     channels: tuple[str, ...] = Field((), description="labels to use, in this order; empty: all")
     markers: str = Field("", description="name of the marker stream that goes with it; empty: none")
+    marker_channel: str = Field("", description="label or number of the channel of that stream which holds the cues")
+    marker_key: str = Field("", description="key under which a marker that is a JSON object holds the cue")
     stale_after_ms: float = Field(150.0, gt=0, le=300.0, description="older data is no data")
 
 

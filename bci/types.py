@@ -6,7 +6,8 @@ only, so that the guardian process can use this module without loading it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -166,6 +167,12 @@ class Signal:
         Shape (n_samples, n_channels).
     stamps_s : Array
         Shape (n_samples,), increasing; where samples were lost they jump.
+    units : tuple of str
+        One per channel, where they differ; `unit` is empty then.
+    is_named : bool
+        Whether the source itself gives name and type: a file of some kinds does not.
+    n_set_aside : int
+        Further channels of the source that are not among these, because their rate is another.
     """
 
     name: str
@@ -175,6 +182,9 @@ class Signal:
     rate_hz: float
     samples: Array
     stamps_s: Array
+    units: tuple[str, ...] = ()
+    is_named: bool = True
+    n_set_aside: int = 0
 
     @property
     def seconds(self) -> float:
@@ -220,6 +230,12 @@ class Recording:
         Name of the marker stream; empty where there is none.
     extras : tuple of Signal
         Further streams, where they were asked for.
+    other_markers : mapping
+        Name and markers of the other marker streams, which are not used.
+    notes : tuple of str
+        What is wrong with the file and was mended, left out or lost, a sentence each.
+    is_damaged : bool
+        Whether parts of the file could not be read.
     """
 
     signal: Signal
@@ -227,3 +243,6 @@ class Recording:
     markers: tuple[tuple[float, str], ...] = ()
     marker_name: str = ""
     extras: tuple[Signal, ...] = ()
+    other_markers: Mapping[str, tuple[tuple[float, str], ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    is_damaged: bool = False

@@ -132,6 +132,25 @@ def _cued(
         yield (frame_stamps_s >= stamp_s + training.reaction_ms / 1e3) & (frame_stamps_s < end_s), text, is_end
 
 
+def check_spans(what: str, times_s: Sequence[float] | Array, frame_stamps_s: Array) -> None:
+    """Make sure that what tells of the signal was recorded while the signal was.
+
+    Raises
+    ------
+    RecordingError
+        When not one of the times lies within the signal: their clocks differ. Both spans are named.
+    """
+    if not len(times_s) or not len(frame_stamps_s):
+        return
+    first_s, last_s = float(frame_stamps_s[0]), float(frame_stamps_s[-1])
+    if not np.any((np.asarray(times_s) >= first_s - 1.0) & (np.asarray(times_s) <= last_s)):
+        raise RecordingError(
+            f"The {what} lie at {min(times_s):.1f} to {max(times_s):.1f} s and the signal at {first_s:.1f} to "
+            f"{last_s:.1f} s: they never meet.",
+            "They were stamped by different clocks; record both through LSL, or correct the times.",
+        )
+
+
 def positions_from_kinematics(
     names: Sequence[str], values: Array, stamps_s: Array, frame_stamps_s: Array, profile: Profile
 ) -> Array:

@@ -12,6 +12,7 @@ from bci.decoding.model import Model
 from bci.decoding.offline import PlainKalman
 from bci.decoding.velocity import VelocityDecoder
 from bci.errors import RecordingError
+from bci.montage import check_signal, pick_channels
 from bci.pipeline import Pipeline, Step, make_pipeline
 from bci.profile import BandPower, Profile, Stream
 from bci.signals.grid import Grid
@@ -19,6 +20,7 @@ from bci.types import Array, Frame, Kinematics, Recording, Signal
 from calibration.accuracy import Score, score_axes
 from calibration.fit import fit_model
 from calibration.labels import (
+    check_spans,
     from_cues,
     from_kinematics,
     full_effort_speed,
@@ -119,22 +121,13 @@ def run_pipeline(
 
 def _select(signal: Signal, stream: Stream) -> Signal:
     """The channels that the profile uses, in its order."""
-    absent = [label for label in stream.channels if label not in signal.labels]
-    if absent:
+    labels, problems = check_signal(stream, signal)
+    if problems:
         raise RecordingError(
-            f"The recording has no channels {', '.join(absent)}; it has {', '.join(signal.labels)}.",
-            f"Correct the channels of stream '{stream.name}' in the profile.",
+            f"Stream '{signal.name}' of the recording is not what the profile describes: {'; '.join(problems)}.",
+            "Choose the profile of this recording, or correct [stream] in the profile.",
         )
-    if len(signal.labels) != stream.n_channels or abs(signal.rate_hz - stream.rate_hz) > 1e-3 * stream.rate_hz:
-        raise RecordingError(
-            f"The recording has {len(signal.labels)} channels at {signal.rate_hz:g} Hz, the profile expects "
-            f"{stream.n_channels} at {stream.rate_hz:g} Hz.",
-            "Choose the profile of this recording, or correct stream.n_channels and stream.rate_hz.",
-        )
-    labels = stream.channels or signal.labels
-    columns = [signal.labels.index(label) for label in labels]
-    samples = np.ascontiguousarray(signal.samples[:, columns], dtype=np.float64)
-    return dataclasses.replace(signal, labels=labels, samples=samples)
+    return pick_channels(signal, labels)
 
 
 def label_recording(recording: Recording, profile: Profile, spatial: Array | None = None) -> LabelledFrames:
@@ -151,11 +144,13 @@ def label_recording(recording: Recording, profile: Profile, spatial: Array | Non
     bin_s = pipeline.extractor.bin_s
     training, position = profile.training, None
     if training.cues:
+        check_spans("cues", [at_s for at_s, text in recording.markers if text in training.cues], stamps_s)
         truth, weights = from_cues(recording.markers, stamps_s, profile)
     elif recording.kinematics is not None:
         k = recording.kinematics
         truth = from_kinematics(k.names, k.values, k.stamps_s, stamps_s, profile, bin_s)
-        weights = np.ones(len(frames))
+        check_spans("kinematics", k.stamps_s, stamps_s)
+        weights = ((stamps_s >= k.stamps_s[0] - bin_s) & (stamps_s <= k.stamps_s[-1] + bin_s)).astype(np.float64)
         if profile.decoder.state == "position_velocity":
             position = positions_from_kinematics(k.names, k.values, k.stamps_s, stamps_s, profile)
     else:
@@ -234,7 +229,7 @@ def evaluate_profile(
     """Evaluate the live decoder of a profile on a held-out recording, or on the end of the same one."""
     model, frames = fit_recording(recording, profile, {}, 1.0 if test is not None else fraction)
     n = int(fraction * len(frames.features)) if test is None else 0
-    held_out = frames if test is None else label_recording(test, profile, model.spatial)
+    held_out = frames if test is None else label_recording(_like(test, recording, profile), profile, model.spatial)
     scale = model.provenance["full_effort_speed"]
     beta = scale / model.provenance.get("workspace_span", scale)  # so that the sum of velocities is a position
     decoder = VelocityDecoder(model, profile.decoder.model_copy(update={"beta": beta, "discrete": None}))
@@ -258,6 +253,19 @@ def evaluate_profile(
     )
 
 
+def _like(test: Recording, recording: Recording, profile: Profile | None = None) -> Recording:
+    """A recording with its channels in the order of another one: they are the same by name, not by place.
+
+    Where the profile names channels, it picks them itself.
+    """
+    if profile is None:
+        return dataclasses.replace(test, signal=pick_channels(test.signal, recording.signal.labels))
+    streams = (profile.stream, *profile.extra_streams)
+    pairs = zip(streams, (test.signal, *test.extras), (recording.signal, *recording.extras), strict=True)
+    signal, *extras = (mine if s.channels else pick_channels(mine, other.labels) for s, mine, other in pairs)
+    return dataclasses.replace(test, signal=signal, extras=tuple(extras))
+
+
 def _judge_discrete(model: Model, profile: Profile, held_out: LabelledFrames, n: int) -> DiscreteScore | None:
     settings = profile.decoder.discrete
     if model.discrete is None or settings is None or held_out.states is None:
@@ -279,19 +287,27 @@ def evaluate_plain(recording: Recording, test: Recording | None = None, fraction
         n = int(fraction * len(X))
         X_test, Y_test, X, Y = X[n:], Y[n:], X[:n], Y[:n]
     else:
-        X_test, Y_test = _plain_arrays(test)
-        if Y_test.shape[1] != Y.shape[1]:
+        if test.signal.labels != recording.signal.labels and len(test.signal.labels) != len(recording.signal.labels):
             raise RecordingError(
-                f"The recordings have {Y.shape[1]} and {Y_test.shape[1]} channels.", "Choose two of one montage."
+                f"The recordings have {len(recording.signal.labels)} and {len(test.signal.labels)} channels.",
+                "Choose two of one montage.",
             )
-    decoded = PlainKalman().fit(X, Y).predict(Y_test, X_test[0])
+        X_test, Y_test = _plain_arrays(_like(test, recording))
+        if _kinematics(test).names != names:
+            raise RecordingError(
+                f"The kinematics are {', '.join(names)} and {', '.join(_kinematics(test).names)}.",
+                "Choose two recordings of the same task.",
+            )
+    used, combined = _independent(X)  # a column that is the sum or the copy of others would make the filter singular
+    decoded = PlainKalman().fit(X[:, used], Y).predict(Y_test, X_test[0, used]) @ combined
+    has_position = names[:2] == ("x", "y")
     off = decoded[:, :2] - X_test[:, :2]
     return Evaluation(
         method="plain Kalman filter on counts as recorded",
         n_train=len(X),
         n_test=len(X_test),
         scores=score_axes(names, X_test, decoded),
-        position_mse=float(np.mean(np.sum(off**2, axis=1))),
+        position_mse=float(np.mean(np.sum(off**2, axis=1))) if has_position else None,
     )
 
 
@@ -301,7 +317,25 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _plain_arrays(recording: Recording) -> tuple[Array, Array]:
-    return _kinematics(recording).values, recording.signal.samples
+    """Kinematics and counts, bin by bin; measured apart from the counts, kinematics are those at their stamps."""
+    kinematics, signal = _kinematics(recording), recording.signal
+    if np.array_equal(kinematics.stamps_s, signal.stamps_s):
+        return kinematics.values, signal.samples
+    check_spans("kinematics", kinematics.stamps_s, signal.stamps_s)
+    columns = [np.interp(signal.stamps_s, kinematics.stamps_s, column) for column in kinematics.values.T]
+    return np.column_stack(columns), signal.samples
+
+
+def _independent(X: Array) -> tuple[list[int], Array]:
+    """Columns that do not follow from those before them, and the matrix that gives all columns from these."""
+    used: list[int] = []
+    scaled = X / np.maximum(np.linalg.norm(X, axis=0), 1e-300)
+    for column in range(X.shape[1]):
+        if np.linalg.matrix_rank(scaled[:, [*used, column]], tol=1e-6) > len(used):
+            used.append(column)
+    if not used:
+        raise RecordingError("Nothing moves in the kinematics of the recording.", "Choose another recording.")
+    return used, np.linalg.lstsq(X[:, used], X, rcond=None)[0]
 
 
 def _kinematics(recording: Recording) -> Kinematics:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {
     "bci.types": 0, "bci.errors": 0, "bci.profile": 0, "bci.settings": 0,
-    "bci.devices": 0, "bci.configs": 0, "bci": 0, "drivers.base": 0,
+    "bci.devices": 0, "bci.configs": 0, "bci.montage": 0, "bci": 0, "drivers.base": 0,
     "bci.signals": 1, "bci.decoding": 1, "drivers": 1,
     "bci.pipeline": 2, "bci.plan": 2, "bci.process": 2, "calibration": 2, "drivers.guardian": 2, "drivers.trial": 2,
     "bci.streams": 3, "bci.recording": 3, "bci.simulation": 3,

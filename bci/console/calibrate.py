@@ -16,6 +16,7 @@ from rich.live import Live
 
 from bci.configs import find_profile
 from bci.console.keys import key_presses
+from bci.console.screen import Screen
 from bci.console.watch import DRAW_EVERY_S, ends_on_sigterm
 from bci.console.wizard_view import draw_wizard, gate_text, verdict_line, what_follows
 from bci.decoding.model import load_model
@@ -57,7 +58,7 @@ class Wish:
 
 def calibrate(wish: Wish) -> int:
     """Run a calibration to its end or until it is left; 0 accepted, 3 not accepted, 1 left before."""
-    console, texts = Console(), Catalogue(wish.language)
+    console, texts = Screen(), Catalogue(wish.language)
     path = find_profile(wish.profile)
     profile = load_profile(path)
     kind = profile.name if wish.rehearse is None else f"{profile.name}-rehearsal"  # never in the place of a person's
@@ -240,12 +241,12 @@ def _conclude(console: Console, texts: Catalogue, home: Home, folder: Path, prof
         shutil.copyfile(accepted, temporary)
         temporary.replace(home.model)
         settings = load_model(home.model).tuned(profile.decoder)
-        console.print(f"[bold green]{texts['ui.accepted']}[/]")
+        console.print(texts["ui.accepted"], style="bold green")
         console.print(f"{texts['ui.tuned']}: {settings.tau_ms:.0f} ms, {settings.beta:.2f}")
         console.print(f"{texts['ui.model']}: {home.model}", soft_wrap=True)
         console.print(f"{texts['ui.use_it']}: bci run {wish.profile} --model {home.model}", soft_wrap=True)
     elif outcome is Outcome.REJECTED:
-        console.print(f"[bold red]{texts['ui.rejected']}[/]")
+        console.print(texts["ui.rejected"], style="bold red")
         console.print(f"{texts['ui.rejected_why']}:")
         for result in failed_gates(state.attempts[-1]):
             console.print(f"  {gate_text(texts, result)}", soft_wrap=True)

@@ -6,9 +6,8 @@ import json
 import secrets
 from pathlib import Path
 
-from rich.console import Console
-
 from bci.configs import find_profile
+from bci.console.screen import Screen
 from bci.console.summary import print_summary
 from bci.console.watch import Watch, ends_on_sigterm, show
 from bci.live.session import Session
@@ -41,7 +40,7 @@ def run_demo(
     DeviceError
         When the emulated microcontroller is wanted and its tools are absent.
     """
-    console = Console()
+    console = Screen()
     if device == "node-avr":
         with console.status("building the firmware (once)"):
             prepare_emulator()

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bci.configs import find_profile
+from bci.console.screen import Screen, styled
 from bci.errors import SessionError
 from bci.live.children import start_child, wait_until_ready
 from bci.live.equipment import device_config, device_section, twin_module
@@ -32,9 +33,9 @@ LOG_STYLES = {"FAULT": "bold red", "STOP": "bold red", "HOLD": "yellow", "ACTIVE
 
 def dry_run(name: str, port: str | None) -> None:
     """Greet every device of a profile, and print what each output and action would move."""
-    console = Console()
+    console = Screen()
     profile = load_profile(find_profile(name))
-    console.print(f"[bold]{profile.name}[/]: nothing is armed, nothing moves.")
+    console.print(f"{profile.name}: nothing is armed, nothing moves.", style="bold")
     with contextlib.ExitStack() as stack:
         for device in profile.all_devices:
             where = port if port is not None and device is profile.device else device.port
@@ -47,7 +48,7 @@ def dry_run(name: str, port: str | None) -> None:
 
 def show_log(file: Path) -> int:
     """Print a fault log; the exit code is 1 when it was altered."""
-    console = Console()
+    console = Screen()
     try:
         records = read_records(file)
     except OSError as error:
@@ -62,9 +63,11 @@ def show_log(file: Path) -> int:
     console.print(table)
     verdict = verify(file)
     if verdict.problem:
-        console.print(f"[bold red]not whole[/]: {verdict.problem}; {verdict.n_records} records before it are.")
+        console.print(
+            styled("not whole:", "bold red"), f"{verdict.problem}; {verdict.n_records} records before it are."
+        )
         return 1
-    console.print(f"[green]whole[/]: {verdict.n_records} records, each bound to the one before.")
+    console.print(styled("whole:", "green"), f"{verdict.n_records} records, each bound to the one before.")
     return 0
 
 
@@ -86,7 +89,7 @@ def _twin(device: Device, port: str) -> Iterator[str]:
 def _print_device(console: Console, device: Device, where: str, unit: Unit) -> None:
     facts = unit.host.declaration
     console.print(
-        f"\n[bold]{device.name}[/]: {device.driver} on {where}; without power it is in state '{facts.safe_state}'."
+        f"\n{device.name}: {device.driver} on {where}; without power it is in state '{facts.safe_state}'.", style="bold"
     )
     watchdog = facts.watchdog or ("stops by itself" if facts.has_watchdog else "none: it goes on to its last goal")
     console.print(Text(f"Watchdog of the device: {watchdog}"))

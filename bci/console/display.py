@@ -8,8 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-
+from bci.console.screen import Screen
 from bci.display.access import is_loopback
 from bci.display.process import serve
 from bci.errors import SessionError
@@ -32,7 +31,7 @@ def run_display(session: Path, address: str, port: int, language: str, kiosk: bo
     if not plan.runtime.exists():
         raise SessionError(f"The session in {folder} is over.", "Start one, then give its folder.")
     browser = _browser() if kiosk else ""
-    console = Console()
+    console = Screen()
     stop = StopFlag()
     with contextlib.ExitStack() as opened:
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from bci.configs import find_profile
+from bci.console.screen import Screen, styled
 from bci.errors import DeviceError
 from bci.live.equipment import device_section, find_driver
 from bci.profile import load_profile
@@ -24,9 +24,9 @@ def test_driver(name: str, port: str, profile: str | None, may_move: bool) -> in
     """Run every trial and print it as it ends; the exit code is 1 when one failed."""
     driver = load_driver(find_driver(name))
     section = _section(name, profile) if profile is not None else dict(getattr(driver, "example", {}))
-    console = Console()
+    console = Screen()
     where = "its twin" if port == "twin" else port
-    console.print(f"[bold]{driver.declaration.name}[/] on {where}")
+    console.print(styled(driver.declaration.name, "bold"), f"on {where}")
     if driver.declaration.watchdog:
         console.print(f"watchdog: {driver.declaration.watchdog}", style="dim")
     counts = dict.fromkeys(STYLES, 0)
@@ -55,7 +55,7 @@ def list_drivers() -> None:
             table.add_row(entry.name, "", "", error.problem)
             continue
         table.add_row(entry.name, d.safe_state, f"{d.lease_max_ms} ms", Text(d.watchdog))
-    Console().print(table)
+    Screen().print(table)
 
 
 def _section(name: str, profile: str) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from bci.configs import find_profile
+from bci.console.screen import Screen, styled
 from bci.live.equipment import check_device
 from bci.profile import load_profile
 
@@ -19,7 +19,7 @@ def list_streams(seconds: float, network: bool) -> None:
     from bci.streams.discover import find_all
     from bci.streams.network import configure
 
-    console = Console()
+    console = Screen()
     configure("link" if network else "machine")
     with console.status(f"listening for {seconds:g} s"):
         found = find_all(seconds)
@@ -40,7 +40,7 @@ def list_devices() -> None:
     """Print every serial port and what answers on it."""
     from drivers.trial.probe import probe_ports
 
-    console = Console()
+    console = Screen()
     with console.status("asking each port"):
         rows = probe_ports()
     if not rows:
@@ -58,7 +58,7 @@ def print_examination(sessions: Path) -> int:
     """Print the findings of the doctor; the exit code is 1 when one is a failure."""
     from bci.live.doctor import examine
 
-    console = Console()
+    console = Screen()
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
@@ -67,7 +67,7 @@ def print_examination(sessions: Path) -> int:
     with console.status("examining this machine"):
         for finding in examine(sessions):
             has_failed |= finding.verdict == "failure"
-            verdict = f"[{VERDICT_STYLES[finding.verdict]}]{finding.verdict}[/]"
+            verdict = styled(finding.verdict, VERDICT_STYLES[finding.verdict])
             table.add_row(finding.subject, verdict, "\n".join(filter(None, (finding.found, finding.remedy))))
     console.print(table)
     return int(has_failed)
@@ -90,5 +90,5 @@ def print_profile(name: str) -> None:
     table.add_row("device", f"{device.driver} on {device.port}: {moves}")
     table.add_row("limits", f"lease {device.limits.lease_ms:g} ms, {100 * device.limits.speed_fraction:.0f} % of speed")
     table.add_row("hash", profile.hash[:16])
-    Console().print(table)
-    Console().print("[green]valid[/]")
+    Screen().print(table)
+    Screen().print("valid", style="green")

@@ -4,34 +4,50 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from bci.configs import find_profile
+from bci.console.screen import Screen
 from bci.decoding.model import save_model
+from bci.errors import BciError, ModelError, RecordingError
 from bci.plan import write_json
 from bci.profile import Profile, load_profile
-from bci.recording.reader import read_recording
+from bci.recording.joining import join_recordings
+from bci.recording.reader import find_recording, read_recording
 from calibration import offline
 
 
-def fit_recording(file: Path, profile_name: str, model_path: Path, stream: str) -> None:
-    """Fit a decoder on a recording, print what it rests on, and write the model."""
-    console = Console()
-    profile = load_profile(find_profile(profile_name))
-    with console.status(f"reading {file.name}"):
-        recording = read_recording(file, stream, extra_names(profile))
-    with console.status("fitting"):
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        provenance = {"recording": file.name, "recording_sha256": digest, "profile": profile.name}
+def fit_recordings(files: Sequence[Path], profile_name: str | None, model_path: Path, stream: str) -> int:
+    """Fit a decoder on recordings, print what it rests on, and write the model; return the exit code."""
+    if not model_path.parent.is_dir() or not os.access(model_path.parent, os.W_OK):
+        raise ModelError(
+            f"No model can be written to {model_path}: its folder is absent or closed.", "Make the folder."
+        )
+    try:
+        return _fit_recordings(Screen(), files, _profile(profile_name, files[0]), model_path, stream)
+    except BciError as error:
+        raise type(error)(error.problem, f"{error.remedy} No model was written to {model_path}.") from error
+
+
+def _fit_recordings(screen: Screen, files: Sequence[Path], profile: Profile, model_path: Path, stream: str) -> int:
+    with screen.status(f"reading {', '.join(file.name for file in files)}"):
+        recording = join_recordings([read_recording(file, stream, profile) for file in files])
+    code = screen.tell_notes(recording)
+    with screen.status("fitting"):
+        digests = [_digest(find_recording(file)[0]) for file in files]
+        provenance = {"recording": ", ".join(file.name for file in files), "recording_sha256": ", ".join(digests),
+                      "profile": profile.name}  # fmt: skip
         model, frames = offline.fit_recording(recording, profile, provenance)
         save_model(model_path, model)
     used_s = model.n_effective * model.bin_s
     table = Table.grid(padding=(0, 2))
-    table.add_row("recording", f"{file.name}, {recording.signal.seconds:.0f} s")
+    names = ", ".join(file.name for file in files)
+    table.add_row("recording", f"{names}, {len(recording.signal.samples) / recording.signal.rate_hz:.0f} s")
     table.add_row("features", f"{len(model.feature_labels)}, bins of {1e3 * model.bin_s:g} ms")
     table.add_row("learned from", f"{used_s:.0f} s with known intention, of {len(frames.features) * model.bin_s:.0f} s")
     table.add_row("decodes", ", ".join(model.outputs))
@@ -39,45 +55,56 @@ def fit_recording(file: Path, profile_name: str, model_path: Path, stream: str) 
     if model.discrete is not None:
         table.add_row("discrete intents", _describe(model.provenance["discrete"]))
     table.add_row("model", str(model_path))
-    console.print(table)
+    screen.print(table)
+    return code
 
 
-def extra_names(profile: Profile) -> tuple[str, ...]:
-    """Names of the streams that the profile merges with the main one."""
-    return tuple(extra.name for extra in profile.extra_streams)
+def _profile(name: str | None, file: Path) -> Profile:
+    """The profile of that name or, of a session, the one that it ran with."""
+    if name is not None:
+        return load_profile(find_profile(name))
+    own = find_recording(file)[1]
+    if own is None:
+        raise RecordingError(f"{file} does not tell its profile.", "Give one with --profile.")
+    return own
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def evaluate_recording(
     file: Path, profile_name: str | None, test: Path | None, train_fraction: float, stream: str, json: Path | None
-) -> None:
-    """Print correlation and R² per axis on held-out bins, and write them as JSON when wanted."""
-    console = Console()
-    profile = None if profile_name is None else load_profile(find_profile(profile_name))
-    with console.status("reading"):
-        extras = () if profile is None else extra_names(profile)
-        recording = read_recording(file, stream, extras)
-        held_out = None if test is None else read_recording(test, stream, extras)
-    with console.status("fitting and decoding"):
+) -> int:
+    """Print correlation and R² per axis on held-out bins, and write them as JSON when wanted; return the exit code."""
+    screen = Screen()
+    profile = find_recording(file)[1] if profile_name is None else load_profile(find_profile(profile_name))
+    with screen.status("reading"):
+        recording = read_recording(file, stream, profile)
+        held_out = None if test is None else read_recording(test, stream, profile)
+    code = screen.tell_notes(recording, *([] if held_out is None else [held_out]))
+    with screen.status("fitting and decoding"):
         if profile is None:
             evaluation = offline.evaluate_plain(recording, held_out, train_fraction)
         else:
             evaluation = offline.evaluate_profile(recording, profile, held_out, train_fraction)
     where = f"the last {100 * (1 - train_fraction):.0f} % of {file.name}" if test is None else test.name
-    console.print(f"{evaluation.method}; {evaluation.n_train} bins to fit, {evaluation.n_test} held out ({where})")
+    screen.print(f"{evaluation.method}; {evaluation.n_train} bins to fit, {evaluation.n_test} held out ({where})")
     table = Table(box=None, pad_edge=False)
     for heading in ("axis", "CC", "R²", "MSE"):
         table.add_column(heading, justify="left" if heading == "axis" else "right")
     for score in evaluation.scores:
         table.add_row(score.axis, f"{score.cc:.3f}", f"{score.r2:.3f}", f"{score.mse:.4g}")
-    console.print(table)
+    screen.print(table)
     if evaluation.discrete is not None:
-        console.print(f"discrete intents: {_describe(dataclasses.asdict(evaluation.discrete))}")
+        screen.print(f"discrete intents: {_describe(dataclasses.asdict(evaluation.discrete))}")
     if evaluation.position_mse is not None:
-        console.print(f"position MSE {evaluation.position_mse:.2f} squared units")
+        screen.print(f"position MSE {evaluation.position_mse:.2f} squared units")
     if json is not None:
         write_json(json, {"file": file.name, "test": None if test is None else test.name,
                           "train_fraction": train_fraction, **offline.as_json(evaluation)})  # fmt: skip
-        console.print(f"written to {json}")
+        screen.print(f"written to {json}")
+    return code
 
 
 def _describe(score: dict[str, Any]) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from bci.configs import find_profile
+from bci.console.screen import Screen
 from bci.console.summary import print_summary
 from bci.console.watch import Watch, ends_on_sigterm, show
 from bci.decoding.model import load_model
@@ -22,7 +21,7 @@ def run_profile(
     name: str, model: Path | None, seconds: float | None, port: str | None, sessions: Path, network: bool, records: bool
 ) -> int:
     """Run a session until its time is up, q, or Ctrl-C; print its latencies."""
-    console = Console()
+    console = Screen()
     path = find_profile(name)
     profile = load_profile(path)
     model_path = _find_model(profile, path, model)

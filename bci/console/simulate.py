@@ -10,9 +10,9 @@ from contextlib import closing
 from typing import TypeVar
 
 import numpy as np
-from rich.console import Console
 
 from bci.configs import find_profile
+from bci.console.screen import Screen
 from bci.errors import ProfileError, StreamError
 from bci.process import StopFlag
 from bci.profile import load_profile
@@ -34,7 +34,7 @@ def simulate_participant(
     world_id: str, tau_ms: float, beta: float, habits: str, pause_share: float, seconds: float | None, network: bool
 ) -> None:
     """Watch the first world that appears, and the next when it ends, until Ctrl-C or its time is up."""
-    console, is_over, model = Console(), _end(seconds), settings_of(UserModel, habits, "--habits")
+    console, is_over, model = Screen(), _end(seconds), settings_of(UserModel, habits, "--habits")
     configure("link" if network else "machine")
     random = np.random.default_rng(0)
     while not is_over():
@@ -58,7 +58,7 @@ def simulate_amplifier(
     seconds: float | None, network: bool,
 ) -> None:  # fmt: skip
     """Publish the stream of a profile, driven by a participant's effort where there is one, until Ctrl-C."""
-    console, is_over, changes = Console(), _end(seconds), settings_of(Drift, drift, "--drift")
+    console, is_over, changes = Screen(), _end(seconds), settings_of(Drift, drift, "--drift")
     configure("link" if network else "machine")
     described = load_profile(find_profile(profile))
     stream = described.stream

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from scipy.io import loadmat
 
+from bci.console.screen import Screen
 from bci.console.suite_tables import print_continuous, print_days, print_discrete
 from bci.decoding import KalmanDecoder
 from bci.errors import RecordingError
@@ -79,11 +79,11 @@ def evaluate_suite(data: Path | None, json: Path | None) -> None:
         raise RecordingError(
             f"There is no public recording in {root}.", "Give the folder that holds them with --data or BCI_TEST_DATA."
         )
-    console = Console()
+    console = Screen()
     rows: list[dict[str, Any]] = []
     accuracies: list[dict[str, Any]] = []
     days: list[dict[str, Any]] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scikit-learn about convergence; the selection sees the outcome
         bar = progress.add_task("", total=len(continuous) * len(CONTINUOUS) + len(others) + len(discrete))

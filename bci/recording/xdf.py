@@ -20,7 +20,7 @@ import numpy as np
 from bci.types import Array
 
 FILE_HEADER, STREAM_HEADER, SAMPLES, CLOCK_OFFSET, BOUNDARY, STREAM_FOOTER = range(1, 7)
-BOUNDARY_UUID = bytes.fromhex("43a546dccbf5410fb30ed546738cbe3a")
+BOUNDARY_UUID = bytes.fromhex("43a546dccbf5410fb30ed5467383cbe4")
 BOUNDARY_EVERY_S = 10.0
 
 

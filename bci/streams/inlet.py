@@ -12,11 +12,12 @@ import numpy as np
 import pylsl
 
 from bci.errors import StreamError
+from bci.montage import check_signal, labels_of
 from bci.profile import Stream
 from bci.signals.grid import Grid
 from bci.streams.discover import SETTLE_S, Found, find_all, find_one, matches
 from bci.streams.intake import Intake
-from bci.types import Chunk, Event
+from bci.types import Chunk, Event, Signal
 
 OPEN_TIMEOUT_S = 5.0
 BUFFER_S = 30
@@ -189,34 +190,19 @@ def check_channels(stream: Stream, info: Any) -> tuple[list[int] | None, tuple[s
     StreamError
         Naming everything that differs: format, channel count, rate, labels, units.
     """
-    problems = []
+    given, problem = labels_of(info.get_channel_labels() or (), info.channel_count())
+    units = tuple(unit or "" for unit in info.get_channel_units() or ())
+    nothing = np.empty(0)
+    there = Signal(info.name(), info.type(), "", given, info.nominal_srate(), nothing, nothing, units)
+    chosen, problems = check_signal(stream, there)
     if info.channel_format() == pylsl.cf_string:
-        problems.append("it carries text, not numbers")
-    if info.channel_count() != stream.n_channels:
-        problems.append(f"it has {info.channel_count()} channels, the profile expects {stream.n_channels}")
-    rate_hz = info.nominal_srate()
-    if abs(rate_hz - stream.rate_hz) > 1e-3 * stream.rate_hz:
-        problems.append(f"its rate is {rate_hz:g} Hz, the profile expects {stream.rate_hz:g} Hz")
-    given = tuple(label or "" for label in info.get_channel_labels() or ())
-    labels = given if given and all(given) else tuple(f"ch{i + 1}" for i in range(info.channel_count()))
-    if len(set(labels)) < len(labels):
-        problems.append(f"channel labels repeat: {', '.join(sorted({x for x in labels if labels.count(x) > 1}))}")
-    absent = [label for label in stream.channels if label not in labels]
-    if absent:
-        problems.append(f"it has no channels {', '.join(absent)}; it has {', '.join(labels)}")
-    chosen = labels if not stream.channels or absent else stream.channels
-    problems += _unit_problems(stream, chosen, dict(zip(labels, info.get_channel_units() or (), strict=False)))
+        problems.insert(0, "it carries text, not numbers")
+    if problem:
+        problems.append(problem)
     if problems:
         raise StreamError(
             f"Stream '{info.name()}' is not what the profile describes: {'; '.join(problems)}.",
             "Correct [stream] in the profile, or the settings of the source.",
         )
-    columns = [labels.index(label) for label in chosen] if stream.channels else None
+    columns = [given.index(label) for label in chosen] if stream.channels else None
     return columns, chosen
-
-
-def _unit_problems(stream: Stream, chosen: tuple[str, ...], units: dict[str, str | None]) -> list[str]:
-    wrong = {units.get(label) or "no unit" for label in chosen} - {stream.unit}
-    if not stream.unit or not wrong:
-        return []
-    return [f"its unit is {', '.join(sorted(wrong))}, the profile expects {stream.unit}"]

@@ -136,7 +136,7 @@ def test_three_sources_are_merged_and_one_that_dies_is_left_out_while_the_arm_go
     assert confident.mean() > 0.95
     events = [text for (text,) in streams["bci.events"]["time_series"]]
     assert any("silent" in text and "'Muscle'" in text for text in events)
-    again = read_recording(session / "recording.xdf", "Neural", ("Muscle", "Switch"))
+    again = read_recording(session)
     assert [extra.name for extra in again.extras] == ["Muscle", "Switch"]
     assert [len(extra.labels) for extra in again.extras] == [4, 1]
     verified = start("replay", str(session), "--verify")
