@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,8 +12,12 @@ import pylsl
 from bci.errors import StreamError
 from bci.profile import Stream
 from bci.signals.grid import Grid
+from bci.streams.blocks import BlockWatch
+from bci.streams.channels import check_channels
 from bci.streams.discover import SETTLE_S, Found, find_all, find_one, matches
+from bci.streams.notices import Notices
 from bci.streams.rate import RateWatch
+from bci.streams.usable import Usable, block_sentence
 from bci.types import Array, Chunk, Event
 
 OPEN_TIMEOUT_S = 5.0
@@ -52,7 +55,7 @@ class Inlet:
         self.found: Found = find_one(stream, wait_s)
         self._inlet, info = open_inlet(self.found, BUFFER_S)
         self._columns, self.labels = check_channels(stream, info)
-        self.rate_hz = float(info.nominal_srate())
+        self.rate_hz = float(info.nominal_srate()) or stream.rate_hz  # irregular streams are often even, undeclared
         self._stale_s = stream.stale_after_ms / 1e3
         Grid(self.rate_hz).split(np.zeros((1, 1)), np.zeros(1))  # compiled now: the first samples would grow too old
         self._grid = Grid(self.rate_hz)
@@ -60,9 +63,12 @@ class Inlet:
         self._told: Found | None = None
         self._n_dropped = 0
         self._last_stamp_s = np.nan
-        self._is_silent = False
-        self._events: deque[Event] = deque(maxlen=100)
+        self._arrived_s = np.nan
+        self._is_silent = self._is_blocky = False
+        self._notices = Notices()
+        self._blocks = BlockWatch(self.rate_hz)
         self._correction_s = first_correction(self._inlet, self.found)
+        self._usable = Usable(self.found.name, self._stale_s)
         self._closing = threading.Event()
         self._corrector = threading.Thread(target=self._correct_clock, daemon=True)
         self._corrector.start()
@@ -86,64 +92,101 @@ class Inlet:
         """
         samples, stamps = self._inlet.pull_chunk(timeout_s, MAX_PULL, min_samples=1, as_numpy=True)
         now_s = pylsl.local_clock()
-        self._watch_age(now_s, len(stamps))
-        if len(stamps) == 0:
-            return []
-        stamps_s = np.asarray(stamps, dtype=np.float64) + self._correction_s
-        self._last_stamp_s = min(float(stamps_s[-1]), now_s)
-        is_of_now = self._is_ahead | (np.abs(stamps_s - now_s) <= self._stale_s)
-        if not is_of_now.all():
-            self._n_dropped += len(stamps_s) - int(np.count_nonzero(is_of_now))
-            samples, stamps_s = samples[is_of_now], stamps_s[is_of_now]
-            if len(stamps_s) == 0:
-                return []
-        if not (self._is_ahead or self._has_rate(stamps_s)):
-            self._n_dropped += len(stamps_s)
-            return []
-        if self._n_dropped:
-            self._event(
-                "backlog", f"{self._n_dropped} samples were too late, or of a wrong clock or rate, and were dropped."
-            )
-            self._n_dropped = 0
-        chunks = self._grid.split(self._select(samples), stamps_s)
-        for chunk in chunks:
-            if chunk.n_lost:
-                self._event("gap", f"{chunk.n_lost} samples are missing before {chunk.stamps_s[0]:.3f} s.")
+        chunks = self._take(samples, stamps, now_s)
+        if self._is_blocky and not self._is_silent:
+            self._usable.blocks(self._blocks.length_s, self.rate_hz)
+        elif chunks:
+            self._usable.used(now_s)
+        if self._usable.has_changed(now_s):
+            trouble = self._usable.trouble
+            said = f"Nothing usable. {trouble}" if trouble else f"Samples from '{self.found.name}' are used again."
+            self._event("use", said, trouble)
         return chunks
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing usable has arrived for a second; empty when something has."""
+        return self._usable.trouble
 
     def data_age_s(self) -> float:
         """Seconds since the stamp of the newest sample; NaN before the first."""
         return float(pylsl.local_clock() - self._last_stamp_s)
 
     def events(self) -> list[Event]:
-        """What happened to the stream since the last call."""
-        happened = list(self._events)
-        self._events.clear()
-        return happened
+        """What is to be told of the stream since the last call."""
+        return self._notices.take(pylsl.local_clock())
+
+    def _take(self, samples: Any, stamps: Any, now_s: float) -> list[Chunk]:
+        """Drop what is of no use, say so, and cut the rest at gaps."""
+        self._watch_age(now_s, len(stamps))
+        if len(stamps) == 0:
+            if self._is_silent:
+                self._usable.silent()
+            return []
+        stamps_s = np.asarray(stamps, dtype=np.float64) + self._correction_s
+        self._last_stamp_s = min(float(stamps_s[-1]), now_s)
+        is_of_now = self._is_ahead | (np.abs(stamps_s - now_s) <= self._stale_s)
+        if not is_of_now.all():
+            self._n_dropped += len(stamps_s) - int(np.count_nonzero(is_of_now))
+            if not is_of_now.any():
+                self._usable.dropped(float(stamps_s[-1]) - now_s, float(stamps_s[-1]))
+                return []
+            samples, stamps_s = samples[is_of_now], stamps_s[is_of_now]
+            self._rate.restart()
+        if not (self._is_ahead or self._has_rate(stamps_s)):
+            self._n_dropped += len(stamps_s)
+            self._usable.wrong_rate(self._rate.found_hz, self.rate_hz)
+            return []
+        if self._n_dropped:
+            if not self._is_blocky:  # else that is said already
+                text = f"{self._n_dropped} samples were too late, or of a wrong clock or rate, and were dropped."
+                self._event("backlog", text)
+            self._n_dropped = 0
+        chunks = self._grid.split(self._select(samples), stamps_s)
+        for chunk in chunks:
+            if chunk.n_lost and not self._is_blocky:
+                self._event("gap", f"{chunk.n_lost} samples are missing before {chunk.stamps_s[0]:.3f} s.")
+        return chunks
 
     def _select(self, samples: Any) -> Array:
         chosen: Array = np.asarray(samples, dtype=np.float64)
         return chosen if self._columns is None else np.ascontiguousarray(chosen[:, self._columns])
 
     def _watch_age(self, now_s: float, n_samples: int) -> None:
-        """A source that is dead, frozen or unplugged raises nothing in liblsl: only the age of its data shows it."""
-        is_silent = n_samples == 0 and now_s - self._last_stamp_s > self._stale_s
+        """A source that is dead, frozen or unplugged raises nothing in liblsl: only waiting shows it."""
+        if n_samples:
+            self._arrived_s = now_s
+            self._watch_blocks(now_s, n_samples)
+        is_silent = n_samples == 0 and now_s - self._arrived_s > max(self._stale_s, 1.5 * self._blocks.length_s)
         if is_silent and not self._is_silent:
             self._event("silent", f"No samples from '{self.found.name}' for {1e3 * self._stale_s:.0f} ms.")
         if self._is_silent and n_samples:
             self._event("back", f"Samples from '{self.found.name}' again.")
         self._is_silent = is_silent if n_samples == 0 else False
 
+    def _watch_blocks(self, now_s: float, n_samples: int) -> None:
+        self._blocks.count(now_s, n_samples)
+        is_blocky = self._blocks.length_s > self._stale_s and not self._is_ahead
+        if is_blocky and not self._is_blocky:
+            self._notices.forget("silent", "back", "backlog", "gap")  # this is the cause of all of them
+            self._event("blocks", block_sentence(self.found.name, self._blocks.length_s, self.rate_hz, self._stale_s))
+        self._is_blocky = is_blocky
+
     def _has_rate(self, stamps_s: Array) -> bool:
         """Whether samples come at the declared rate; what does not is not decoded."""
         watch = self._rate
         if watch.count(stamps_s):
-            use = "are not used" if watch.is_wrong else "are used again"
-            self._event("rate", f"Samples come at {watch.found_hz:.0f} Hz, declared were {self.rate_hz:g}: they {use}.")
+            found = f"{watch.found_hz:.{1 if abs(watch.found_hz / self.rate_hz - 1.0) < 0.3 else 0}f}"
+            if watch.is_wrong:
+                self._notices.forget("gap")  # not lost: never sent
+                use = "are not used"
+            else:
+                use = "are used, but some are lost or the declared rate is false" if watch.is_off else "are used again"
+            self._event("rate", f"Samples come at {found} Hz, declared were {self.rate_hz:g}: they {use}.", use)
         return not watch.is_wrong
 
-    def _event(self, code: str, text: str) -> None:
-        self._events.append(Event(pylsl.local_clock(), "streams", code, text))
+    def _event(self, code: str, text: str, state: str = "") -> None:
+        self._notices.tell(pylsl.local_clock(), code, text, state)
 
     def _correct_clock(self) -> None:
         while not self._closing.wait(CORRECTION_PERIOD_S):
@@ -197,44 +240,3 @@ def first_correction(inlet: Any, found: Found) -> float:
         return float(inlet.time_correction(OPEN_TIMEOUT_S))
     except (pylsl.util.TimeoutError, pylsl.util.LostError) as error:
         raise StreamError(f"Stream {found} does not answer.", "Restart its source.") from error
-
-
-def check_channels(stream: Stream, info: Any) -> tuple[list[int] | None, tuple[str, ...]]:
-    """Compare a stream with what the profile expects; return the columns to use (None: all) and their labels.
-
-    Raises
-    ------
-    StreamError
-        Naming everything that differs: format, channel count, rate, labels, units.
-    """
-    problems = []
-    if info.channel_format() == pylsl.cf_string:
-        problems.append("it carries text, not numbers")
-    if info.channel_count() != stream.n_channels:
-        problems.append(f"it has {info.channel_count()} channels, the profile expects {stream.n_channels}")
-    rate_hz = info.nominal_srate()
-    if abs(rate_hz - stream.rate_hz) > 1e-3 * stream.rate_hz:
-        problems.append(f"its rate is {rate_hz:g} Hz, the profile expects {stream.rate_hz:g} Hz")
-    given = tuple(label or "" for label in info.get_channel_labels() or ())
-    labels = given if given and all(given) else tuple(f"ch{i + 1}" for i in range(info.channel_count()))
-    if len(set(labels)) < len(labels):
-        problems.append(f"channel labels repeat: {', '.join(sorted({x for x in labels if labels.count(x) > 1}))}")
-    absent = [label for label in stream.channels if label not in labels]
-    if absent:
-        problems.append(f"it has no channels {', '.join(absent)}; it has {', '.join(labels)}")
-    chosen = labels if not stream.channels or absent else stream.channels
-    problems += _unit_problems(stream, chosen, dict(zip(labels, info.get_channel_units() or (), strict=False)))
-    if problems:
-        raise StreamError(
-            f"Stream '{info.name()}' is not what the profile describes: {'; '.join(problems)}.",
-            "Correct [stream] in the profile, or the settings of the source.",
-        )
-    columns = [labels.index(label) for label in chosen] if stream.channels else None
-    return columns, chosen
-
-
-def _unit_problems(stream: Stream, chosen: tuple[str, ...], units: dict[str, str | None]) -> list[str]:
-    wrong = {units.get(label) or "no unit" for label in chosen} - {stream.unit}
-    if not stream.unit or not wrong:
-        return []
-    return [f"its unit is {', '.join(sorted(wrong))}, the profile expects {stream.unit}"]
