@@ -46,9 +46,7 @@ def check_signal(stream: Stream, signal: Signal) -> tuple[tuple[str, ...], list[
     measured_hz = measure_rate(signal.stamps_s)
     if abs(measured_hz - signal.rate_hz) > MEASURED_TOLERANCE * signal.rate_hz:
         problems.append(f"its samples come at {measured_hz:.1f} Hz, declared are {signal.rate_hz:g} Hz")
-    repeated = sorted({label for label in labels if labels.count(label) > 1})
-    if repeated:
-        problems.append(f"channel labels repeat: {', '.join(repeated)}")
+    problems += filter(None, [repeated(labels)])
     absent = [label for label in stream.channels if label not in labels]
     if absent:
         problems.append(f"it has no channels {', '.join(absent)}; it has {', '.join(labels)}")
@@ -100,9 +98,23 @@ def labels_of(given: Sequence[str | None], n_channels: int) -> tuple[tuple[str, 
     n_channels : int
         That each sample has.
     """
-    numbers = tuple(f"ch{i + 1}" for i in range(n_channels))
+    numbers = numbered(n_channels)
     if not any(given):
         return numbers, ""
     if len(given) != n_channels:
-        return numbers, f"it has {n_channels} channels and describes {len(given)}: its labels are not used"
+        return (
+            numbers,
+            f"it has {n_channels} channels and describes {len(given)}: its labels are not used",
+        )
     return tuple(label or number for label, number in zip(given, numbers, strict=True)), ""
+
+
+def numbered(n: int) -> tuple[str, ...]:
+    """Labels of channels that have no other."""
+    return tuple(f"ch{i + 1}" for i in range(n))
+
+
+def repeated(labels: Sequence[str]) -> str:
+    """What to say of labels that stand for several channels; empty where none does."""
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    return f"channel labels repeat: {', '.join(twice)}" if twice else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.table import Table
+from rich.text import Text
 
 from bci.configs import find_profile
 from bci.console.screen import Screen, styled
@@ -32,7 +33,8 @@ def list_streams(seconds: float, network: bool) -> None:
         table.add_column(heading, justify="right" if heading in ("channels", "rate") else "left", overflow="fold")
     for stream in found:
         rate = f"{stream.rate_hz:g} Hz" if stream.rate_hz else "irregular"
-        table.add_row(stream.name, stream.type, str(stream.n_channels), rate, stream.host, stream.source_id)
+        row = (stream.name, stream.type, str(stream.n_channels), rate, stream.host, stream.source_id)
+        table.add_row(*map(Text, row))
     console.print(table)
 
 
@@ -50,7 +52,7 @@ def list_devices() -> None:
     for heading in ("port", "description", "what answers"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(row.port, row.description, row.answer)
+        table.add_row(*map(Text, (row.port, row.description, row.answer)))
     console.print(table)
 
 
@@ -80,15 +82,19 @@ def print_profile(name: str) -> None:
     for each in profile.all_devices:
         check_device(each)
     stream, device = profile.stream, profile.device
-    table = Table.grid(padding=(0, 2))
-    table.add_row("profile", f"{profile.name} ({path})")
-    table.add_row("stream", f"{stream.name}, {stream.n_channels} channels at {stream.rate_hz:g} Hz")
-    table.add_row("features", f"{profile.features.kind}, bins of {profile.features.bin_ms:g} ms")
-    table.add_row("decoder", f"{', '.join(profile.decoder.outputs)}; tau {profile.decoder.tau_ms:g} ms, "
-                  f"beta {profile.decoder.beta:g} per second")  # fmt: skip
     moves = ", ".join(f"{m.intent} → {m.axis} x {m.gain:g}" for m in device.maps)
-    table.add_row("device", f"{device.driver} on {device.port}: {moves}")
-    table.add_row("limits", f"lease {device.limits.lease_ms:g} ms, {100 * device.limits.speed_fraction:.0f} % of speed")
-    table.add_row("hash", profile.hash[:16])
+    rows = {
+        "profile": f"{profile.name} ({path})",
+        "stream": f"{stream.name}, {stream.n_channels} channels at {stream.rate_hz:g} Hz",
+        "features": f"{profile.features.kind}, bins of {profile.features.bin_ms:g} ms",
+        "decoder": f"{', '.join(profile.decoder.outputs)}; tau {profile.decoder.tau_ms:g} ms, "
+        f"beta {profile.decoder.beta:g} per second",
+        "device": f"{device.driver} on {device.port}: {moves}",
+        "limits": f"lease {device.limits.lease_ms:g} ms, {100 * device.limits.speed_fraction:.0f} % of speed",
+        "hash": profile.hash[:16],
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        table.add_row(name, value)
     Screen().print(table)
     Screen().print("valid", style="green")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 
 from bci import __version__
+from bci.console.screen import Screen
 from bci.live.verify import Again, Difference
 
 
 def verify_session(folder: Path) -> int:
     """Do it and print the verdict; the exit code is 0 where everything is the same, 2 where something differs."""
-    console = Console()
+    console = Screen()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("decoding again", total=1.0)
         again = Again(folder if folder.is_dir() else folder.parent)
@@ -26,7 +26,7 @@ def verify_session(folder: Path) -> int:
     if verdict.difference is None:
         console.print(f"The same, bit for bit: {what} ({pace}).")
         return 0
-    console.print(f"NOT the same: {_describe(verdict.difference)}", markup=False)
+    console.print(f"NOT the same: {_describe(verdict.difference)}")
     console.print(f"Decoded again were {what} ({pace}).")
     if again.plan.version != __version__:
         console.print(f"The session was run by version {again.plan.version}; this is {__version__}.")

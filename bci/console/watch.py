@@ -19,6 +19,7 @@ from rich.live import Live
 from bci.console.keys import key_presses
 from bci.console.view import Snapshot, World, draw, shows_checks
 from bci.live.session import Session
+from bci.live.trouble import read_trouble
 from bci.streams.latest import LatestSamples
 
 DRAW_EVERY_S = 0.1
@@ -53,6 +54,7 @@ class Watch:
         self.title = title
         self.total_s = total_s
         self.phase = "waiting for signals"
+        self._trouble = self._unread = ""
         self._arms_itself = arms_itself
         self._outputs = session.plan.profile.decoder.outputs
         self._start_s = time.monotonic()
@@ -99,6 +101,8 @@ class Watch:
             self._world = World(tuple(values[:k]), tuple(values[k : 2 * k]), values[2 * k] > 0.5, values[-1] > 0.5)
         if self.session.stop_unanswered_s > UNANSWERED_S:
             self._reason = "STOP HAS NO ANSWER from the guardian: cut the motor supply now"
+        self._trouble = read_trouble(self.session.plan, "signal")
+        self._unread = self._unread or read_trouble(self.session.plan, "recording")
         self._arm_when_possible()
 
     def press(self, keys: str) -> bool:
@@ -114,7 +118,7 @@ class Watch:
         p50_ms, p99_ms = (1e3 * np.percentile(self._latency_s, [50, 99])) if self._latency_s else (math.nan, math.nan)
         return Snapshot(
             title=self.title,
-            phase=self.phase,
+            phase=self._trouble or self._unread or self.phase,
             elapsed_s=self.elapsed_s,
             total_s=self.total_s,
             device_state=self._state,
@@ -162,7 +166,8 @@ class Watch:
             self.phase = "decoding"
         elif self.phase == PHASES["observation"] and not self._arms_itself:
             self.phase = "ready: key a arms"
-        if self._arms_itself and self._state == "DISARMED" and now_s - self._asked_s > REARM_AFTER_S:
+        may_arm = self._arms_itself and not self._trouble
+        if may_arm and self._state == "DISARMED" and now_s - self._asked_s > REARM_AFTER_S:
             self._asked_s = now_s
             self.session.request("arm")
 

@@ -23,13 +23,14 @@ from bci.live.publisher import MODEL, STATUS, WORLD, Publisher
 from bci.live.realtime import enter_real_time
 from bci.live.sinks import open_sinks
 from bci.live.teacher import Teacher
+from bci.live.trouble import tell_trouble
 from bci.live.warmup import warm_up
 from bci.live.workspace import Workspace
 from bci.pipeline import Pipeline, Step, make_pipeline
 from bci.plan import Plan, write_json
 from bci.process import StopFlag, run_in_session
 from bci.streams.inlet import Inlet, Taken
-from bci.streams.network import configure
+from bci.streams.network import configure, unread_sentence
 from bci.types import Array, Event, Position
 from calibration.fit import check_fits
 from drivers.guardian.link import GuardianClient, Status
@@ -62,6 +63,7 @@ class Loop:
         self.teacher = Teacher(plan) if plan.demonstration else None
         self.latency = LatencyLog(LATENCY_BINS)
         self.arrival_s = 0.0
+        self._told_trouble = ""
 
     def tick(self) -> None:
         """Wait for samples at most one pull, turn them into intents, and take in what the guardian reports."""
@@ -78,6 +80,9 @@ class Loop:
             self.see(status)
             self.latency.actuated(status.intent_index, status.sent_s, status.acknowledged_s)
             self.publisher.status(status)
+        if self.inlet.trouble is not self._told_trouble:
+            self._told_trouble = self.inlet.trouble
+            tell_trouble(self.plan, "signal", self._told_trouble)
         for inlet in (self.inlet, *self.extras):
             for event in inlet.events():
                 self.publisher.event(event)
@@ -158,11 +163,16 @@ def axes_of(guardian: GuardianClient) -> tuple[str, ...]:
     raise SessionError("The guardian does not report.", "Look into guardian.log of the session.")
 
 
-def wait_for_readers(publisher: Publisher, stop: StopFlag) -> None:
-    """Wait until somebody reads every stream, so that the recording holds each of them from its first sample."""
+def wait_for_readers(plan: Plan, publisher: Publisher, stop: StopFlag) -> None:
+    """Wait until somebody reads every stream, so that the recording holds each of them from its first sample.
+
+    What nobody has found by then is said: it will be missing in the recording.
+    """
     deadline_s = local_clock() + READERS_S
     while not stop and not publisher.has_readers and local_clock() < deadline_s:
         time.sleep(0.02)
+    if not stop and not publisher.has_readers:
+        tell_trouble(plan, "recording", unread_sentence(publisher.unread))
 
 
 def run(plan: Plan, stop: StopFlag) -> None:
@@ -183,7 +193,7 @@ def run(plan: Plan, stop: StopFlag) -> None:
             save_model(plan.path("model_first.npz"), model)
         warm_up(profile, inlet.labels, [extra.labels for extra in extras], spatial)
         if plan.is_recorded:
-            wait_for_readers(loop.publisher, stop)
+            wait_for_readers(plan, loop.publisher, stop)
         stack.callback(loop.save)
         write_json(plan.path("realtime.json"), dataclasses.asdict(enter_real_time()))
         if model is not None:

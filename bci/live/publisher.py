@@ -53,8 +53,14 @@ class Publisher:
     @property
     def has_readers(self) -> bool:
         """Whether every stream is read by somebody, the recorder first of all."""
+        return not self.unread
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Names of the streams that nobody reads."""
         outlets = (self._features, self._intents, self._latency, self._events, self._commands, self._taken)
-        return all(outlet.have_consumers() for outlet in outlets)
+        names = ("features", "intents", "latency", "events", "commands", "taken")
+        return tuple(f"bci.{name}" for name, outlet in zip(names, outlets, strict=True) if not outlet.have_consumers())
 
     def frame(self, frame: Frame) -> None:
         """Publish the features of one bin; a missing bin is all NaN."""

@@ -21,6 +21,7 @@ from bci.errors import RecordingError
 from bci.live.publisher import MODEL, STATUS, WORLD
 from bci.live.teacher import Labeller
 from bci.live.workspace import Workspace
+from bci.montage import labels_of
 from bci.pipeline import Pipeline, Step, make_pipeline
 from bci.plan import Plan, read_plan
 from bci.profile import Stream
@@ -239,14 +240,13 @@ def _read_tracks(path: Path) -> dict[str, Track]:
 
 
 def _labels_of(stream: Any) -> tuple[str, ...]:
-    n = int(stream["info"]["channel_count"][0])
     try:
-        given = tuple(c["label"][0] or "" for c in stream["info"]["desc"][0]["channels"][0]["channel"])
+        given = [channel["label"][0] for channel in stream["info"]["desc"][0]["channels"][0]["channel"]]
     except (KeyError, IndexError, TypeError):
-        given = ()
-    return given if len(given) == n and all(given) else tuple(f"ch{i + 1}" for i in range(n))
+        given = []
+    return labels_of(given, int(stream["info"]["channel_count"][0]))[0]
 
 
 def _intake(stream: Stream, track: Track) -> Intake:
     columns = [track.labels.index(label) for label in stream.channels] if stream.channels else None
-    return Intake(stream, track.rate_hz, columns)
+    return Intake(track.name, stream, track.rate_hz or stream.rate_hz, columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import pylsl
 from bci.errors import StreamError
 from bci.profile import Stream
 
+NAMED_BY = ("source_id", "host", "type")  # fields of a profile that tell streams of one name apart, best first
 SETTLE_S = 1.2  # the first round of asking hears one source only; the second, after half a second, hears all
 
 
@@ -96,8 +98,7 @@ def find_one(wanted: Stream, wait_s: float) -> Found:
             return fitting[0]
         if len(fitting) > 1:
             raise StreamError(
-                f"{len(fitting)} streams match '{wanted.name}': {'; '.join(map(str, fitting))}.",
-                "Name one of them by stream.source_id or stream.host in the profile.",
+                f"{len(fitting)} streams match {_wish(wanted)}: {'; '.join(map(str, fitting))}.", how_to_choose(fitting)
             )
         if time.monotonic() >= deadline:
             break
@@ -106,6 +107,28 @@ def find_one(wanted: Stream, wait_s: float) -> Found:
         f"No stream {_wish(wanted)} appeared within {wait_s:g} s; there is {there}.",
         "Start the source, or correct [stream] in the profile; `bci streams --network` looks beyond this machine.",
     )
+
+
+def how_to_choose(fitting: Sequence[Found]) -> str:
+    """What tells streams apart that match the same profile, as lines that may be written into it; or what to do else.
+
+    Parameters
+    ----------
+    fitting : sequence of Found
+        Two or more.
+    """
+    lines = []
+    for stream in fitting:
+        for name in NAMED_BY:
+            value = getattr(stream, name)
+            if value and sum(getattr(other, name) == value for other in fitting) == 1:
+                lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+                break
+    end = "end all but one of them (a source may have been started twice), or give each source an id of its own"
+    if not lines:
+        return f"No name, type, source id or host tells them apart: {end}."
+    rest = "" if len(lines) == len(fitting) else f"; for another of them, {end}"
+    return f"Write below [stream] in the profile: {', or '.join(lines)}{rest}."
 
 
 def _wish(wanted: Stream) -> str:

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 from bci.errors import StreamError
+from bci.streams.channels import labels_of
 from bci.streams.discover import Lookout
 from bci.streams.inlet import open_inlet
 
@@ -66,7 +67,7 @@ class LatestSamples:
             for found in lookout.results():
                 with contextlib.suppress(StreamError):  # it ended meanwhile
                     inlet, info = open_inlet(found, BUFFER_S)
-                    self.labels = tuple(info.get_channel_labels() or ())
+                    self.labels = labels_of(info)
                     self.source_id = found.source_id
                     self._inlet = inlet
                     return

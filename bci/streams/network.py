@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Literal
 
 import pylsl
@@ -36,3 +37,13 @@ def configure(scope: str = "machine", session_id: str = "") -> None:
         f"[ports]\nIPv6 = disable\nPortRange = {N_PORTS}\n[multicast]\nResolveScope = {scope}\n"
         f"[lab]\nSessionID = {session_id or 'default'}\n[log]\nlevel = -3\n"
     )
+
+
+def unread_sentence(names: Sequence[str]) -> str:
+    """What it means that nobody has found these streams of the session, and what to do about it."""
+    file = os.environ.get("LSLAPICFG")
+    if file:
+        remedy = f"LSLAPICFG names {file}, which keeps the session's processes from each other: mend it, or unset it"
+    else:
+        remedy = "look whether a firewall, or another program on LSL's ports, stands between processes of this machine"
+    return f"{', '.join(names)}: read by nobody, so MISSING IN THE RECORDING and on this screen; {remedy}."

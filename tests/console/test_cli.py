@@ -130,6 +130,18 @@ def test_streams_lists_what_is_on_the_network():
     del outlet
 
 
+def test_streams_of_any_name_are_listed_as_they_are_called_also_irregular_ones():
+    from bci.streams.outlet import open_outlet
+
+    outlets = [open_outlet(name, "[bold]EMG[/bold]", ["a"], ["1"], f"[red]{name}") for name in ("[left]", "x [/nope]")]
+    time.sleep(0.2)
+    result = bci("streams", env={**os.environ, "COLUMNS": "160"})
+    assert result.returncode == 0, result.stderr
+    for wanted in ("[left]", "x [/nope]", "[bold]EMG[/bold]", "[red][left]", "irregular"):
+        assert wanted in result.stdout
+    del outlets
+
+
 def test_devices_answers_also_without_any_port():
     result = bci("devices")
     assert result.returncode == 0

@@ -75,7 +75,7 @@ def test_a_missing_stream_is_named_together_with_what_is_there_instead():
 def test_two_streams_that_match_are_refused_and_both_are_named():
     name = unique()
     outlets = source(name, source_id="first"), source(name, source_id="second")
-    with pytest.raises(StreamError, match=r"2 streams match.*first.*second"):
+    with pytest.raises(StreamError, match=r"2 streams match.*source_id = .first., or source_id = .second"):
         Inlet(wanted(name), wait_s=2)
     with Inlet(wanted(name, source_id="second"), wait_s=2) as inlet:
         assert inlet.found.source_id == "second"
@@ -203,3 +203,86 @@ def test_a_source_whose_clock_runs_ahead_is_read_only_where_that_is_known(is_ahe
         feed(outlet, range(20), now + 10 + np.arange(20) / 50)
         n_samples = sum(len(chunk.samples) for chunk in pull_for(inlet, 0.4))
     assert n_samples == (20 if is_ahead else 0)
+
+
+def play(inlet, outlet, seconds, *, rate_hz=50.0, block=1, shift_s=0.0):
+    """Send evenly in blocks while the inlet is read as the live loop reads it; events, and how many samples came."""
+    events, n_samples, sent = [], 0, 0
+    begin_s = pylsl.local_clock()
+    while pylsl.local_clock() < begin_s + seconds:
+        due = int((pylsl.local_clock() - begin_s) * rate_hz) // block * block
+        if due > sent:
+            outlet.push_chunk([[1.0] * outlet.channel_count] * (due - sent), begin_s + due / rate_hz + shift_s)
+            sent = due
+        n_samples += sum(len(chunk.samples) for chunk in inlet.pull(0.01))
+        events += inlet.events()
+    return events, n_samples
+
+
+def test_a_source_with_another_clock_is_named_with_both_times_within_two_seconds():
+    name = unique()
+    outlet = source(name)
+    with Inlet(wanted(name), wait_s=5) as inlet:
+        time.sleep(0.3)
+        unix_s = time.time() - pylsl.local_clock()
+        events, n_samples = play(inlet, outlet, 2.0, shift_s=unix_s)
+        assert n_samples == 0
+        assert "stamped with Unix time" in inlet.trouble
+        assert f"LSL says {pylsl.local_clock():.0f}"[:-1] in inlet.trouble
+        assert [event.text for event in events if event.code == "use"] == [f"Nothing usable. {inlet.trouble}"]
+        events, n_samples = play(inlet, outlet, 1.0)
+        assert n_samples > 30
+        assert inlet.trouble == ""
+        assert [event.text for event in events if event.code == "use"] == [f"Samples from '{name}' are used again."]
+
+
+def test_a_source_that_never_sends_is_a_trouble_too():
+    name = unique()
+    outlet = source(name)
+    with Inlet(wanted(name), wait_s=5) as inlet:
+        pull_for(inlet, 1.5)
+        assert inlet.trouble.startswith(f"No samples come from '{name}'")
+    del outlet
+
+
+@pytest.mark.parametrize("per_block", [1, 5])
+def test_a_source_that_sends_at_another_rate_than_it_declares_is_named_within_five_seconds(per_block):
+    name = unique()
+    outlet = source(name)
+    with Inlet(wanted(name), wait_s=5) as inlet:
+        time.sleep(0.3)
+        events, _ = play(inlet, outlet, 5.2, rate_hz=42.0, block=per_block)
+        assert [event.text for event in events if event.code == "rate"] == [
+            "Samples come at 42.0 Hz, declared were 50: they are not used."
+        ]
+        events, n_samples = play(inlet, outlet, 1.3, rate_hz=42.0, block=per_block)
+        assert n_samples == 0
+        assert "come at 42.0 Hz" in inlet.trouble
+        assert not [event for event in events if event.code == "gap"], "told as lost samples"
+
+
+def test_a_sender_of_long_blocks_is_told_its_setting_once():
+    name = unique()
+    outlet = source(name)
+    with Inlet(wanted(name), wait_s=5) as inlet:
+        time.sleep(0.3)
+        events, _ = play(inlet, outlet, 6.2, block=25)
+    texts = [event.text for event in events]
+    assert sum("blocks of 500 ms (25 samples)" in text for text in texts) == 2, "the block, and that nothing is usable"
+    assert any("size of the sender to 1 or fewer" in text for text in texts)
+    assert len(events) <= 6, texts
+    assert "blocks of 500 ms" in inlet.trouble
+
+
+def test_an_undeclared_rate_is_that_of_the_profile_when_samples_come_at_it():
+    name = unique()
+    outlet = source(name, rate_hz=0.0)
+    with Inlet(wanted(name), wait_s=5) as inlet:
+        time.sleep(0.3)
+        begin_s, n_samples = pylsl.local_clock(), 0
+        for i in range(40):
+            outlet.push_sample([1.0] * 3, begin_s + i / 50)
+            while pylsl.local_clock() < begin_s + (i + 1) / 50:
+                n_samples += sum(len(chunk.samples) for chunk in inlet.pull(0.005))
+        assert n_samples >= 39
+        assert [event.code for event in inlet.events()] == []

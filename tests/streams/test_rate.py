@@ -54,3 +54,41 @@ def test_a_pause_is_no_other_rate_but_what_comes_back_after_long_must_show_its_r
     said = verdicts(watch, 8.0 + np.arange(100) / 50, 1)
     assert all(said[:24])
     assert not any(said[28:])
+
+
+@pytest.mark.parametrize(
+    ("declared", "sent"),
+    [(256.0, 200.0), (200.0, 256.0), (250.0, 225.0), (50.0, 60.0), (1000.0, 930.0), (250.0, 270.0)],
+)
+@pytest.mark.parametrize("per_pull", [1, 10])
+def test_a_rate_that_is_declared_falsely_is_found_within_five_seconds(declared, sent, per_pull):
+    watch = RateWatch(declared, 0.15)
+    said = verdicts(watch, np.arange(round(5.0 * sent)) / sent, per_pull)
+    assert said[-1]
+    assert watch.found_hz == pytest.approx(sent, rel=0.002)
+
+
+@given(seed=st.integers(0, 200), kept=st.floats(0.83, 0.93), rate_hz=st.sampled_from([250.0, 1000.0]))
+def test_samples_lost_by_chance_are_told_and_still_used(seed, kept, rate_hz):
+    stamps = np.arange(round(9.2 * rate_hz)) / rate_hz
+    stamps = stamps[np.random.default_rng(seed).random(len(stamps)) < kept]
+    watch = RateWatch(rate_hz, 0.15)
+    assert not any(verdicts(watch, stamps, 5))
+    assert watch.is_off
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_off"), [(250.0, False), (249.5, False), (251.5, False), (245.0, True), (255.0, True)]
+)
+def test_a_small_difference_is_told_and_a_tiny_one_is_none(sent, is_off):
+    watch = RateWatch(250.0, 0.15)
+    assert not any(verdicts(watch, np.arange(1300) / sent, 10))
+    assert watch.is_off == is_off
+
+
+def test_what_was_dropped_here_is_not_held_against_the_source():
+    watch = RateWatch(250.0, 0.15)
+    for start in np.arange(0.0, 6.0, 0.2):
+        watch.restart()
+        watch.count(start + 0.05 + np.arange(37) / 250)
+    assert not watch.is_wrong
