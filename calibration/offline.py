@@ -143,7 +143,8 @@ def label_recording(recording: Recording, profile: Profile, spatial: Array | Non
     stamps_s = np.array([frame.stamp_s for frame in frames])
     bin_s = pipeline.extractor.bin_s
     training, position = profile.training, None
-    if training.cues:
+    if uses_cues(recording, profile):
+        _check_markers(recording, profile)
         check_spans("cues", [at_s for at_s, text in recording.markers if text in training.cues], stamps_s)
         truth, weights = from_cues(recording.markers, stamps_s, profile)
     elif recording.kinematics is not None:
@@ -166,6 +167,32 @@ def label_recording(recording: Recording, profile: Profile, spatial: Array | Non
         states[is_missing] = ""
     labels = pipeline.extractor.labels
     return LabelledFrames(_matrix(frames), stamps_s, truth, weights, labels, bin_s, states, position)
+
+
+def uses_cues(recording: Recording, profile: Profile) -> bool:
+    """Whether cues tell what was meant: the profile maps some, and some are there, or no kinematics are."""
+    cues = profile.training.cues
+    return bool(cues) and (recording.kinematics is None or any(text in cues for _, text in recording.markers))
+
+
+def _check_markers(recording: Recording, profile: Profile) -> None:
+    """Make sure that cues are where the profile says.
+
+    Raises
+    ------
+    RecordingError
+        When they are in other marker streams, which are named.
+    """
+    others = ", ".join(f"'{name}'" for name in recording.other_markers)
+    if recording.markers or not others:
+        return
+    wanted = profile.stream.markers
+    raise RecordingError(
+        f"The recording has no marker stream '{wanted}'; it has {others}."
+        if wanted
+        else f"The recording has {len(recording.other_markers)} marker streams, {others}, and the profile names none.",
+        "Name the one that holds the cues by stream.markers in the profile.",
+    )
 
 
 def fit_recording(
@@ -198,7 +225,7 @@ def fit_recording(
         spatial = fit_spatial(_select(signal, profile.stream), recording.markers, profile, until_s)
     frames = label_recording(recording, profile, spatial)
     n = int(fraction * len(frames.features))
-    scale = 1.0 if profile.training.cues else full_effort_speed(frames.truth[:n])
+    scale = 1.0 if uses_cues(recording, profile) else full_effort_speed(frames.truth[:n])
     provenance = {**provenance, "full_effort_speed": scale}
     if frames.position is not None:
         low, high = np.percentile(frames.position[:n], WORKSPACE_PERCENTILES, axis=0)

@@ -70,14 +70,12 @@ def play_as_stream(
         f"source id 'replay-{file.stem}'. Ctrl-C ends it."
     )
     with ends_on_sigterm():
-        while True:
-            _play_once(screen, recording, f"replay-{file.stem}", speed, start, seconds)
-            if not loop:
-                return code
+        _play(screen, recording, f"replay-{file.stem}", speed, start, seconds, loop)
+    return code
 
 
-def _play_once(
-    screen: Screen, recording: Recording, source_id: str, speed: float, start: float, seconds: float | None
+def _play(
+    screen: Screen, recording: Recording, source_id: str, speed: float, start: float, seconds: float | None, loop: bool
 ) -> None:
     total_s = min(recording.signal.seconds - start, seconds or np.inf)
     bar = Progress(TextColumn("playing"), BarColumn(), TextColumn("{task.completed:.0f} of {task.total:.0f} s"),
@@ -94,4 +92,4 @@ def _play_once(
                 screen.print(f"{played_s:.0f} of {total_s:.0f} s")
             return True
 
-        play(recording, source_id, speed=speed, start_s=start, seconds=seconds, tell=tell)
+        play(recording, source_id, speed=speed, start_s=start, seconds=seconds, loop=loop, tell=tell)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
+import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,10 @@ def read_matlab(path: Path) -> Recording:
         )
     if not any(head):
         raise RecordingError(f"{path} begins with zeros: it holds no data.", "Look for another copy of it.")
+    if not _survives(path):
+        raise RecordingError(
+            f"{path} is so damaged that reading it ends the process that tries.", "Look for another copy of it."
+        )
     try:
         data = loadmat(path, squeeze_me=False, struct_as_record=False, chars_as_strings=True)
     except (MatReadError, ValueError, NotImplementedError) as error:
@@ -57,6 +64,22 @@ def read_matlab(path: Path) -> Recording:
         f"{path} has no layout that is known (it holds {found}).",
         "Known are binnedData, rate with kin, and Y with X; other files can be converted to XDF.",
     )
+
+
+def _survives(path: Path) -> bool:
+    """Whether a process that reads the file lives on: SciPy crashes in some damaged ones."""
+    if not hasattr(os, "fork"):
+        return True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of threads: the child only reads, and ends without cleaning up
+        child = os.fork()
+    if child == 0:
+        faulthandler.disable()
+        try:
+            loadmat(path)
+        finally:
+            os._exit(0)
+    return not os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
 def _joined(value: Any, name: str) -> tuple[Array, list[int]]:

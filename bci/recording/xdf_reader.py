@@ -18,10 +18,12 @@ from bci.profile import Profile, Stream
 from bci.recording.markers import Markers, read_markers, words_of
 from bci.recording.salvage import MAGIC, Salvage, in_order, salvage
 from bci.types import Array, Kinematics, Recording, Signal
+from calibration.intention import REACTION_S, intended_velocity
 
 BREAK_S = 0.5  # a longer pause between stamps is a gap; shorter ones are smoothed with the jitter
 EVEN_SHARE, EVEN_WITHIN = 0.9, 0.25  # so many intervals within this share of the median are an even stream
 LEAST_EVEN = 50
+WORLD = "bci.world"
 LATE_FOOTER = 2  # samples that recorders write beside the count of the footer
 
 
@@ -87,27 +89,32 @@ def read_xdf(path: Path, stream: str, profile: Profile | None) -> Recording:
     whole = salvage(data)
     tracks, notes = _load(path, whole)
     notes += _digest_notes(path, data)
-    is_damaged = bool(notes)
+    try:
+        recording = _assemble(path, tracks, stream, profile)
+    except RecordingError as error:
+        raise RecordingError(" ".join([*notes[:1], error.problem]), error.remedy) from error
+    return dataclasses.replace(recording, notes=(*notes, *recording.notes), is_damaged=bool(notes))
+
+
+def _assemble(path: Path, tracks: list[Track], stream: str, profile: Profile | None) -> Recording:
+    """Find the signal, further streams, markers and kinematics among the streams of a file."""
     wanted = None if profile is None else profile.stream
-    marked = {s.markers for s in (() if profile is None else (profile.stream, *profile.extra_streams)) if s.markers}
     extras = () if profile is None else profile.extra_streams
+    marked = {s.markers for s in (() if profile is None else (profile.stream, *profile.extra_streams)) if s.markers}
     pool = [t for t in tracks if not t.is_text and t.name not in marked]
     others = [t for t in pool if t.name not in {extra.name for extra in extras}]
     chosen = _choose(others, path, stream, wanted)
     further = [_choose(pool, path, "", extra) for extra in extras]
     used, marker_name, left = _markers([t for t in tracks if _is_marker(t, marked)], marked, profile)
     signals = [_signal(track, want) for track, want in zip((chosen, *further), (wanted, *extras), strict=True)]
-    notes += [note for track in (chosen, *further) for note in track.notes]
-    kinematics = _kinematics(tracks, chosen)
     return Recording(
         signals[0],
-        kinematics,
+        _kinematics(tracks, chosen),
         used,
         marker_name,
         tuple(signals[1:]),
         left,
-        tuple(notes),
-        is_damaged,
+        tuple(note for track in (chosen, *further) for note in track.notes),
     )
 
 
@@ -214,10 +221,29 @@ def _kinematics(tracks: list[Track], chosen: Track) -> Kinematics | None:
     fitting = [t for t in tracks if not t.is_text and len(t.stamps_s) and t is not chosen and _is_kinematics(t)]
     named = [t for t in fitting if t.name == f"{chosen.name}-kinematics"]
     if len(named or fitting) != 1:
-        return None
+        worlds = [t for t in tracks if t.name == WORLD and t.type == "World" and len(t.stamps_s)]
+        return None if fitting or len(worlds) != 1 else _intended(worlds[0])
     (track,) = named or fitting
     unit = track.units[0] if track.units else ""
     return Kinematics(track.labels, unit, np.asarray(track.values, dtype=np.float64), track.stamps_s)
+
+
+def _intended(world: Track) -> Kinematics | None:
+    """What a session's task says was meant: outputs' positions, their targets, whether active, whether assisted."""
+    k = (len(world.labels) - 2) // 2
+    values = np.asarray(world.values, dtype=np.float64)
+    position, target, is_active = values[:, :k], values[:, k : 2 * k], values[:, 2 * k] > 0.5
+    is_new = np.any(np.diff(target, axis=0, prepend=np.nan) != 0, axis=1)
+    changed_s = np.maximum.accumulate(np.where(is_new, world.stamps_s, -np.inf))
+    is_known = np.isfinite(values[:, : 2 * k]).all(axis=1) & (world.stamps_s - changed_s >= REACTION_S)
+    if not is_known.any():
+        return None
+    meant = [intended_velocity(*row) for row in zip(position, target, is_active.tolist(), strict=True)]
+    names, places = world.labels[:k], tuple(label.removeprefix("v") for label in world.labels[:k])
+    columns = np.array(meant)
+    if not set(places) & set(names):
+        names, columns = names + places, np.column_stack([columns, position])
+    return Kinematics(names, "workspaces", columns[is_known], world.stamps_s[is_known])
 
 
 def _is_kinematics(track: Track) -> bool:
@@ -275,23 +301,14 @@ def _is_marker(track: Track, marked: set[str]) -> bool:
 
 
 def _markers(tracks: list[Track], marked: set[str], profile: Profile | None) -> tuple[Markers, str, dict[str, Markers]]:
-    """Markers to use, in order, the name of their stream, and by name those that are there as well."""
+    """Markers to use, in order, the name of their stream, and by name those that are there as well.
+
+    Where the profile knows cues and names no stream, none of several is used: they would be mixed.
+    """
     words, wanted = words_of(profile), None if profile is None else profile.stream
-    names = sorted({t.name for t in tracks})
     used = [t for t in tracks if t.name in marked]
-    if not marked:
+    if not marked and (not words or len({t.name for t in tracks}) == 1):
         used = [t for t in tracks if t.name == tracks[0].name]
-        if words and len(names) > 1:
-            raise RecordingError(
-                f"The recording has {len(names)} marker streams: {', '.join(names)}.",
-                "Name the one that holds the cues by stream.markers in the profile.",
-            )
-    elif words and not used:
-        raise RecordingError(
-            f"The recording has no marker stream {', '.join(sorted(marked))} with samples; it has "
-            f"{', '.join(names) or 'none'}.",
-            "Correct stream.markers in the profile.",
-        )
     markers = [marker for t in used for marker in read_markers(*_rows(t), t.labels, wanted, words)]
     left = {t.name: read_markers(*_rows(t), t.labels, None, ()) for t in tracks if t not in used}
     return tuple(sorted(markers)), used[0].name if used else "", left

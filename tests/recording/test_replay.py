@@ -1,5 +1,7 @@
 """A recording played over real LSL arrives as it was recorded."""
 
+import dataclasses
+import itertools
 import threading
 import time
 import uuid
@@ -52,3 +54,39 @@ def test_a_part_can_be_chosen_and_a_part_that_is_not_there_is_refused():
     assert played[-1] == pytest.approx(0.5, abs=0.1)
     with pytest.raises(RecordingError, match=r"lasts 4\.4 s; nothing is there at 9 s"):
         play(recording("part"), "part-id", start_s=9.0)
+
+
+def test_in_a_loop_the_outlets_stay_and_stamps_go_on():
+    name = f"loop-{uuid.uuid4().hex[:6]}"
+    rounds = []
+
+    def tell(played_s):
+        rounds.append(played_s)
+        return len(rounds) < 200
+
+    options = {"seconds": 0.5, "loop": True, "tell": tell}
+    player = threading.Thread(target=play, args=(recording(name), f"{name}-id"), kwargs=options)
+    player.start()
+    chunks = []
+    with Inlet(Stream(name=name, n_channels=3, rate_hz=50.0, source_id=f"{name}-id"), wait_s=5) as inlet:
+        while player.is_alive():
+            chunks += inlet.pull(0.05)
+    player.join()
+    assert sum(later < earlier for earlier, later in itertools.pairwise(rounds)) >= 2
+    stamps = np.concatenate([c.stamps_s for c in chunks])
+    np.testing.assert_allclose(np.diff(stamps), 0.02, atol=0.002)
+
+
+def test_every_marker_stream_is_played_under_its_own_name():
+    name = f"many-{uuid.uuid4().hex[:6]}"
+    source = dataclasses.replace(recording(name), other_markers={f"{name}-keys": ((5000.6, "space"),)})
+    keys = LatestSamples(name=f"{name}-keys")
+    player = threading.Thread(target=play, args=(source, f"{name}-id"))
+    player.start()
+    got = []
+    while player.is_alive():
+        got += keys.pull()
+        time.sleep(0.05)
+    player.join()
+    keys.close()
+    assert [text for _, (text,) in got] in ([], ["space"])

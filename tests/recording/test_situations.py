@@ -1,6 +1,8 @@
 """Files that laboratories really have: read right, or refused with the true reason."""
 
 import json
+import os
+import signal as signals
 
 import numpy as np
 import pytest
@@ -61,10 +63,12 @@ class TestSignalAgainstProfile:
         path = write_xdf(tmp_path / "two.xdf", signal(), cues(), other)
         assert cc_of(path, profile()) == cc_of(good, profile()) > GOOD_CC
         assert list(read_recording(path, "", profile()).other_markers) == ["Keyboard"]
-        with pytest.raises(RecordingError, match=r"2 marker streams: Cues, Keyboard.*stream.markers"):
-            read_recording(path, "", profile(('markers = "Cues"', "")))
-        with pytest.raises(RecordingError, match="no marker stream Mouse with samples; it has Cues, Keyboard"):
-            read_recording(path, "", profile(('"Cues"', '"Mouse"')))
+        for name, complaint in (
+            ("", "2 marker streams, 'Cues', 'Keyboard', and the profile names none"),
+            ('markers = "Mouse"', "no marker stream 'Mouse'; it has 'Cues', 'Keyboard'"),
+        ):
+            with pytest.raises(RecordingError, match=complaint):
+                cc_of(path, profile(('markers = "Cues"', name)))
 
     def test_the_channels_of_another_day_are_found_by_their_names(self, tmp_path, good):
         stamps, values, _ = emg(seed=3)
@@ -290,6 +294,12 @@ class TestMatlab:
         with pytest.raises(RecordingError, match=r"saved with -v7\.3.*save it with -v7") as refusal:
             read_recording(tmp_path / "day.mat")
         assert "truncated" not in str(refusal.value)
+
+    def test_a_file_that_would_crash_the_reader_is_refused(self, tmp_path, monkeypatch):
+        self.save(tmp_path, self.rate, self.kin)
+        monkeypatch.setattr("bci.recording.matlab.loadmat", lambda path: os.kill(os.getpid(), signals.SIGSEGV))
+        with pytest.raises(RecordingError, match="so damaged that reading it ends the process"):
+            read_recording(tmp_path / "day.mat")
 
     def test_a_transposed_matrix_is_named(self, tmp_path):
         with pytest.raises(RecordingError, match=r"30 bins of counts and 1500 of kinematics"):
