@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -167,11 +168,11 @@ class Session:
         plan = self.plan
         ports = {device.name: device.port for device in plan.profile.all_devices}
         ports[plan.profile.device.name] = self.port
-        real = [port for port in ports.values() if port not in TWINS]
+        is_real = any(port not in TWINS for port in ports.values())
         for device in plan.profile.all_devices:
             if ports[device.name] in TWINS:
                 ports[device.name] = self._start_twin(device, ports[device.name])
-        config = guardian_config(plan, ports, _state_dir(real[0]) if real else plan.runtime)
+        config = guardian_config(plan, ports, _state_dir() if is_real else plan.runtime)
         path = plan.path("guardian.json")
         write_json(path, config)
         self._wait(self._launch("guardian", "drivers.guardian.process", str(path)), 10.0)
@@ -196,9 +197,9 @@ class Session:
         wait_until_ready(child, self.plan.ready_file(child.name), patience_s)
 
 
-def _state_dir(port: str) -> Path:
-    """Where a latched stop of a real port survives, for this account."""
-    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    folder = home / "bci" / port.strip("/").replace("/", "-")
-    folder.mkdir(parents=True, exist_ok=True)
+def _state_dir() -> Path:
+    """Where latched stops of real devices survive, for this account; one that cannot be made is refused at arming."""
+    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "bci" / "stops"
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder

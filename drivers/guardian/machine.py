@@ -190,10 +190,10 @@ class Machine:
         if self.state not in (FAULT, STOP):
             self._enter(FAULT, cause, now_s, DEVICE)
 
-    def lose_power(self, cause: str, now_s: float) -> None:
-        """Record that the device has left its powered state by itself."""
+    def lose_power(self, cause: str, now_s: float, role: str = DEVICE) -> None:
+        """End power, without a fault: the device has left its powered state by itself, or nobody watched it."""
         if self.state in (CHECKING, *POWERED):
-            self._enter(DISARMED, cause, now_s, DEVICE)
+            self._enter(DISARMED, cause, now_s, role)
 
     def authority(self, now_s: float) -> float:
         """How much of the intended velocity counts now: 0 unless ACTIVE, then rising smoothly to 1."""
