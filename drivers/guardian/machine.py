@@ -120,7 +120,9 @@ class Machine:
         if role not in ROLES:
             return
         if verb == "stop":
-            self._enter(STOP, f"stopped by the {role}", now_s, role)
+            reason = f"stopped by the {role}"
+            if self.state != STOP or not self.reason.startswith(reason):  # said again, it hides no note
+                self._enter(STOP, reason, now_s, role)
         elif verb == "disarm" and self.state in (CHECKING, *POWERED):
             self._enter(DISARMED, f"disarmed by the {role}", now_s, role)
         elif verb == "arm" and self.state == DISARMED and self._may_arm(role, now_s):

@@ -258,8 +258,9 @@ def test_nothing_is_armed_where_a_stop_would_be_forgotten_and_the_stop_says_so_t
     bench.start_guardian(state_dir=str(bench.folder / "absent"))
     bench.drive(2.2, (0.0,) * 4)
     bench.client.request("arm", "caregiver")
-    wait_for(lambda: len(bench.log()) == 3 or bench.drive(0.1, (0.0,) * 4) is None)
-    assert "memory of stops: a stop would be forgotten" in bench.log()[-1]["reason"]
+    bench.drive(4.0, (0.0,) * 4, until="CHECKING")
+    bench.drive(4.0, (0.0,) * 4, until=DISARMED)
+    assert "memory of stops: a stop would be forgotten" in bench.log()[-1]["reason"], bench.story()
     bench.client.request("stop", "user")
     wait_for(lambda: "it will be forgotten by the next session" in bench.now().reason)
     assert bench.now().state == STOP
