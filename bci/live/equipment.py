@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -11,6 +13,7 @@ from bci.errors import DeviceError
 from bci.plan import Plan
 from bci.profile import Device
 from drivers.base import ENTRY_POINTS
+from drivers.dialogue.transport import identity
 from drivers.guardian.settings import load_driver
 from drivers.twins import TWINS
 
@@ -110,9 +113,24 @@ def guardian_config(plan: Plan, ports: Mapping[str, str], state_dir: Path) -> di
         "facts": [_profile_fact(plan), _model_fact(plan)],
         "socket_dir": str(plan.runtime),
         "state_dir": str(state_dir),
+        "stop_names": stop_names(plan, ports),
         "log_path": str(plan.path("guardian.jsonl")),
         "ready_file": str(plan.ready_file("guardian")),
     }
+
+
+def stop_names(plan: Plan, ports: Mapping[str, str]) -> tuple[str, ...]:
+    """Whose a latched stop is: the profile's, and each real device's by the identity of its adapter.
+
+    An adapter without a serial number has no identity but its port. Names are safe as those of files.
+    """
+    owners = [f"profile {plan.profile.name}"]
+    owners += [f"device {identity(port)}" for port in sorted(ports.values()) if port not in TWINS]
+    return tuple(f"{_slug(owner)}-{hashlib.sha256(owner.encode()).hexdigest()[:12]}" for owner in owners)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text)[:40].strip("-")
 
 
 def _profile_fact(plan: Plan) -> dict[str, Any]:

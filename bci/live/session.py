@@ -172,8 +172,8 @@ class Session:
         plan = self.plan
         ports = {device.name: device.port for device in plan.profile.all_devices}
         ports[plan.profile.device.name] = self.port
-        real = [port for port in ports.values() if port not in TWINS]
-        state = _state_dir(real[0]) if real else plan.runtime
+        is_real = any(port not in TWINS for port in ports.values())
+        state = _state_dir() if is_real else plan.runtime
         for device in plan.profile.all_devices:
             if ports[device.name] in TWINS:
                 ports[device.name] = self._start_twin(device, ports[device.name])
@@ -202,16 +202,16 @@ class Session:
         wait_until_ready(child, self.plan.ready_file(child.name), patience_s)
 
 
-def _state_dir(port: str) -> Path:
-    """Where a latched stop of a real port survives, for this account.
+def _state_dir() -> Path:
+    """Where latched stops of real devices survive, for this account.
 
     Raises
     ------
     SessionError
-        When it could not: a stop that is forgotten is none.
+        When they could not: a stop that is forgotten is none.
     """
     try:
-        folder = state_home() / port.strip("/").replace("/", "-")
+        folder = state_home() / "stops"
     except RuntimeError as error:  # an account without a home
         raise SessionError("There is no place where a stop is remembered.", STATE_REMEDY) from error
     if not is_writable(folder):

@@ -19,7 +19,7 @@ from drivers.devices import register_bus as bus
 from drivers.devices.register_bus import EVERYONE, Instruction, Reply, replies_of
 from drivers.dialogue.driver import Codec, SpokenDriver, axis_entry, check_place
 from drivers.dialogue.joint import Joint, check_range, clamp
-from drivers.dialogue.steps import Dialogue, Feedback, Pause, Request, ask
+from drivers.dialogue.steps import Dialogue, Feedback, Pause, Request, agreed, ask
 
 HEADER = b"\xff\xff\xfd\x00"
 PING, READ, WRITE, STATUS, SYNC_READ, SYNC_WRITE = 0x01, 0x02, 0x03, 0x55, 0x82, 0x83
@@ -209,9 +209,11 @@ class Dynamixel:
     def arm(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
         """Hold, power; arm the watchdogs, read them back, and prove by silence that they trip."""
         self._watchdog = round(clamp(lease_s / WATCHDOG_STEP_S, 1, 127))
-        goals = self._goals((yield from self.watch()).positions)
+        place = (yield from agreed(self.watch, self.joints)).positions
+        goals = self._goals(place)
         for servo in self.servos:  # the goal is where it stands, before there is power
             yield from self._set(servo, "goal_position", goals[servo])
+        yield from agreed(self.watch, self.joints, place)
         for name, value in (("torque_enable", 1), ("bus_watchdog", self._watchdog)):
             for servo in self.servos:
                 yield from self._set(servo, name, value)

@@ -18,7 +18,7 @@ from drivers.devices import register_bus as bus
 from drivers.devices.register_bus import EVERYONE, Instruction, Reply, replies_of
 from drivers.dialogue.driver import Codec, SpokenDriver, axis_entry, check_place
 from drivers.dialogue.joint import Joint, check_range
-from drivers.dialogue.steps import Dialogue, Feedback, Request, ask
+from drivers.dialogue.steps import Dialogue, Feedback, Request, agreed, ask
 
 PING, READ, WRITE, SYNC_READ, SYNC_WRITE = 0x01, 0x02, 0x03, 0x82, 0x83
 MAX_ID = 0xFD
@@ -174,10 +174,12 @@ class Feetech:
         check_place(self.joints, (yield from self.watch()))
 
     def arm(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
-        """The goal is where it stands, and only then there is power."""
-        goals = self._goals((yield from self.watch()).positions)
+        """The goal is where it stands, and only then, when it stands there still, there is power."""
+        place = (yield from agreed(self.watch, self.joints)).positions
+        goals = self._goals(place)
         for servo in self.servos:
             yield from self._set(servo, "goal_position", goals[servo])
+        yield from agreed(self.watch, self.joints, place)
         for servo in self.servos:
             yield from self._set(servo, "torque_enable", 1)
         checks.append(Check("watchdog", True, f"none; goals reach at most {1e3 * lease_s:.0f} ms ahead"))

@@ -15,7 +15,7 @@ from bci.errors import DeviceError
 from drivers.base import ARMING, OFF, ON, PREPARED, PREPARING, Axis, Check, Declaration, Phase, Report
 from drivers.dialogue.exchange import Exchange
 from drivers.dialogue.joint import Goals, clamp
-from drivers.dialogue.steps import Dialogue, Feedback, Request, Speaker
+from drivers.dialogue.steps import Dialogue, Feedback, Request, Speaker, agreed
 from drivers.dialogue.transport import Port
 
 PERIOD_S = 0.02
@@ -125,7 +125,7 @@ class Positioner:
         """Give power where it stands."""
         if self.phase == PREPARED:
             self.phase = ARMING
-            self._exchange.begin(self._speaker.arm(self._lease_s, self.checks), self._armed, now_s)
+            self._exchange.begin(self._powering(), self._armed, now_s)
 
     def drive(self, velocities: Sequence[float], lease_s: float, now_s: float) -> int:
         """Advance the goals by one period, and say them as soon as the wire is free."""
@@ -222,7 +222,16 @@ class Positioner:
         self._judge("exchange", most_s < self._lease_s / 3, words, "Set the adapter's latency timer to 1 ms.")
         words = f"busy for {1e3 * busy_s:.1f} ms of each {1e3 * PERIOD_S:.0f} ms"
         self._judge("bus", busy_s <= BUDGET * PERIOD_S, words, "Raise the baud rate.")
-        return feedback
+        if not self.declaration.has_feedback:
+            return feedback
+        return (yield from agreed(self._speaker.watch, self._speaker.joints))
+
+    def _powering(self) -> Dialogue[None]:
+        """Give power only where it has been seen before, by more than one report: its goal will be there."""
+        if self.report is not None and self.declaration.has_feedback:
+            before = self.report.positions
+            self._take((yield from agreed(self._speaker.watch, self._speaker.joints, before)))
+        yield from self._speaker.arm(self._lease_s, self.checks)
 
     def _judge(self, subject: str, is_ok: bool, found: str, remedy: str) -> None:
         self.checks.append(Check(subject, is_ok, found, "" if is_ok else remedy))

@@ -10,10 +10,14 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from bci.errors import DeviceError
 from drivers.base import Check
 from drivers.dialogue.joint import Joint
 
 T = TypeVar("T")
+N_AGREEING = 3  # reports in a row, before a place is believed that a motor is to hold …
+MOST_REPORTS = 10  # … of at most so many
+AGREEMENT = 0.02  # of the range
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +118,38 @@ def ask(request: Request, n_tries: int = 3) -> Dialogue[Any]:
         if answer is not None:
             return answer
     return None
+
+
+def agreed(
+    watch: Callable[[], Dialogue[Feedback]], joints: Sequence[Joint], before: Sequence[float] | None = None
+) -> Dialogue[Feedback]:
+    """Read until three reports in a row tell of the same place; what a weak checksum lets through once is not believed.
+
+    Parameters
+    ----------
+    watch : callable
+        Asks for one report.
+    joints : sequence of Joint
+        Their ranges say what is the same: within 2 %.
+    before : sequence of float, optional
+        Where it was seen already: it must be there still.
+
+    Raises
+    ------
+    DeviceError
+        When they contradict each other, or what was seen before; and whatever `watch` raises.
+    """
+    reports: list[Feedback] = []
+    for _ in range(MOST_REPORTS):
+        reports.append((yield from watch()))
+        places = [report.positions for report in reports[-N_AGREEING:]] + ([] if before is None else [before])
+        if len(reports) >= N_AGREEING and all(map(_is_one_place, joints, zip(*places, strict=True))):
+            return reports[-1]
+    raise DeviceError(
+        "It does not stand still, or its reports contradict each other.",
+        "Hold it still; check the cable, then arm again.",
+    )
+
+
+def _is_one_place(joint: Joint, positions: Sequence[float]) -> bool:
+    return max(positions) - min(positions) <= AGREEMENT * (joint.axis.upper - joint.axis.lower)

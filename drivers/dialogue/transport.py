@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 import serial
+from serial.tools.list_ports import comports
 
 from bci.errors import DeviceError
 
@@ -101,6 +102,18 @@ class Port:
         """Give the port back."""
         with contextlib.suppress(*PORT_ERRORS):
             self._serial.close()
+
+
+def identity(path: str) -> str:
+    """What stays the same when an adapter is given another port: its serial number; without one there is only the port.
+
+    A link to a port is that port.
+    """
+    real = os.path.realpath(path)
+    for port in comports():
+        if port.serial_number and os.path.realpath(port.device) == real:
+            return str(port.usb_info())
+    return real
 
 
 def _refusal(path: str, error: Exception) -> DeviceError:

@@ -13,6 +13,7 @@ from drivers.guardian.checks import common_checks
 from drivers.guardian.faultlog import FaultLog
 from drivers.guardian.machine import Machine
 from drivers.guardian.settings import Config
+from drivers.guardian.stopfile import StopMemory
 from drivers.guardian.unit import Unit
 
 PATIENCE_S = 2.3  # for two seconds of good intents
@@ -29,16 +30,19 @@ class Arming:
         All devices.
     log : FaultLog
         Must take what is written.
+    stops : StopMemory
+        Must take a stop.
     now_s : float
         When it begins.
     """
 
-    def __init__(self, config: Config, units: Sequence[Unit], log: FaultLog, now_s: float) -> None:
+    def __init__(self, config: Config, units: Sequence[Unit], log: FaultLog, stops: StopMemory, now_s: float) -> None:
         self._config = config
         self._log = log
         self._units = units
         self._begun_s = now_s
         self._common: list[Check] = []
+        self._memory = stops.check()
         self._is_powering = False
         for unit in units:
             unit.prepare(config.rules.lease_s, now_s)
@@ -46,7 +50,7 @@ class Arming:
     @property
     def checks(self) -> list[Check]:
         """Everything that was found so far; with several devices their names come first."""
-        found = [Check(**fact) for fact in self._config.facts] + self._common
+        found = [*(Check(**fact) for fact in self._config.facts), *self._common, self._memory]
         for unit in self._units:
             name = f"{unit.config.name}: " if len(self._units) > 1 else ""
             found += [Check(name + c.subject, c.is_ok, c.found, c.remedy) for c in unit.checks()]

@@ -120,7 +120,9 @@ class Machine:
         if role not in ROLES:
             return
         if verb == "stop":
-            self._enter(STOP, f"stopped by the {role}", now_s, role)
+            reason = f"stopped by the {role}"
+            if self.state != STOP or not self.reason.startswith(reason):  # said again, it hides no note
+                self._enter(STOP, reason, now_s, role)
         elif verb == "disarm" and self.state in (CHECKING, *POWERED):
             self._enter(DISARMED, f"disarmed by the {role}", now_s, role)
         elif verb == "arm" and self.state == DISARMED and self._may_arm(role, now_s):
@@ -190,10 +192,10 @@ class Machine:
         if self.state not in (FAULT, STOP):
             self._enter(FAULT, cause, now_s, DEVICE)
 
-    def lose_power(self, cause: str, now_s: float) -> None:
-        """Record that the device has left its powered state by itself."""
+    def lose_power(self, cause: str, now_s: float, role: str = DEVICE) -> None:
+        """End power, without a fault: the device has left its powered state by itself, or nobody watched it."""
         if self.state in (CHECKING, *POWERED):
-            self._enter(DISARMED, cause, now_s, DEVICE)
+            self._enter(DISARMED, cause, now_s, role)
 
     def authority(self, now_s: float) -> float:
         """How much of the intended velocity counts now: 0 unless ACTIVE, then rising smoothly to 1."""

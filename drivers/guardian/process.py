@@ -6,11 +6,8 @@ nonsense, or not confident, or a device cannot be believed.
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import json
 import math
-import os
 import select
 import signal
 import sys
@@ -26,11 +23,12 @@ from drivers.guardian.arming import Arming
 from drivers.guardian.faultlog import FaultLog
 from drivers.guardian.link import GuardianSocket, Request, Status
 from drivers.guardian.settings import Config, read_config
+from drivers.guardian.stopfile import StopMemory
 from drivers.guardian.unit import PERIOD_S, Unit
 
-STOP_FILE = "stop.json"
 PATIENCE_S = 1.25 * PERIOD_S  # after an intent, for the next one, before the guardian acts without
 LONGEST_UNTOLD_S = 1.5 * PERIOD_S  # a set-point is reported with its acknowledgement, but not later than this
+SLEPT_S = 0.3  # as suspended; shorter is the time between looking at two clocks
 STALLED_S = 0.25  # a guardian that was away for longer does not go on by itself
 URGENT = (m.ARMED, m.DISARMED, m.FAULT, m.STOP)
 
@@ -51,7 +49,7 @@ class Guardian:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.stop_file = config.state_dir / STOP_FILE
+        self.stops = StopMemory(config.state_dir, config.stop_names)
         self.units: list[Unit] = []
         try:
             for device in config.devices:
@@ -60,13 +58,14 @@ class Guardian:
             for unit in self.units:
                 unit.close()
             raise
-        self.machine = m.Machine(config.rules, len(config.outputs), self.stop_file.exists(), time.monotonic())
+        self.machine = m.Machine(config.rules, len(config.outputs), self.stops.is_latched(), time.monotonic())
         self.axes = axis_labels(self.units)
         self.socket = GuardianSocket(config.socket_dir)
         self.log = FaultLog(config.log_path)
         self.arming: Arming | None = None
         self.checks: list[Check] = []
         self._moved_s = self._told_s = -math.inf
+        self._asleep_s = asleep_for_s()
         self._is_fresh = self._is_untold = False
         self._intent_index = -1
         self._tickets: list[int] = []
@@ -82,7 +81,7 @@ class Guardian:
                 ready = self._wait(max(0.0, min(next_s, self._deadline_s()) - time.monotonic()))
                 now_s = time.monotonic()
                 if now_s - last_s > STALLED_S:
-                    self.machine.lose_power(f"the guardian was away for {now_s - last_s:.1f} s", now_s)
+                    self.machine.lose_power(f"the guardian was away for {now_s - last_s:.1f} s", now_s, m.SUPERVISOR)
                 last_s = now_s
                 next_s = self.step(ready, next_s, now_s)
         finally:
@@ -99,7 +98,11 @@ class Guardian:
         Hearing comes first, requests before all, then acting, then telling, each in a turn of its own: what waits to be
         heard never waits for the rest. A period that is due, and a new state, are acted on at once.
         """
-        has_changed = False
+        asleep_s, self._asleep_s = self._asleep_s, asleep_for_s()
+        if self._asleep_s - asleep_s > SLEPT_S:
+            words = f"the computer slept for {self._asleep_s - asleep_s:.0f} s"
+            self.machine.lose_power(words, now_s, m.SUPERVISOR)
+        has_changed = self._note_transition(now_s)
         if self.socket.requests in ready:
             for request in self.socket.asked():
                 self._grant(request, now_s)
@@ -257,7 +260,8 @@ class Guardian:
         if state == m.STOP:
             for unit in self.units:
                 unit.stop(now_s)
-            self._keep_stop(entry.reason)
+            if before != m.STOP and not self.stops.keep(entry.reason):
+                self.machine.note(f"{entry.reason}; it will be forgotten by the next session: {self.stops.complaint}")
         elif (state == m.FAULT and before != state) or (state == m.DISARMED and before in (m.CHECKING, *m.POWERED)):
             for unit in self.units:
                 unit.stand(now_s)
@@ -265,30 +269,17 @@ class Guardian:
         elif state == m.DISARMED and before in (m.FAULT, m.STOP):
             self._show([])  # what was found before is no longer known
             if before == m.STOP:
-                self._release_stop(now_s)
+                self.stops.release()
+                for unit in self.units:
+                    unit.reset_stop(now_s)
         elif state == m.HOLD:
             for unit in self.units:
                 unit.stand(now_s)
         elif state == m.CHECKING:
-            self.arming = Arming(self.config, self.units, self.log, now_s)
+            self.arming = Arming(self.config, self.units, self.log, self.stops, now_s)
         elif state == m.ACTIVE:
             for unit in self.units:
                 unit.rest()
-
-    def _release_stop(self, now_s: float) -> None:
-        with contextlib.suppress(OSError):
-            self.stop_file.unlink(missing_ok=True)
-        for unit in self.units:
-            unit.reset_stop(now_s)
-
-    def _keep_stop(self, reason: str) -> None:
-        """A stop survives a restart; where the disk refuses, it is latched in this process and in the device."""
-        with contextlib.suppress(OSError):
-            if not self.stop_file.exists():
-                with self.stop_file.open("w", encoding="utf-8") as file:
-                    file.write(json.dumps({"utc": _utc(), "reason": reason}) + "\n")
-                    file.flush()
-                    os.fsync(file.fileno())
 
     def _recover(self, now_s: float) -> bool:
         """Open what was lost again, and look whether the cause is gone; words on what is not.
@@ -359,6 +350,12 @@ class Guardian:
             unit.close()
         self.socket.close()
         self.log.close()
+
+
+def asleep_for_s() -> float:
+    """How long the computer has been suspended since it was started; the monotonic clock stands meanwhile."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)  # only Linux has it
+    return 0.0 if clock is None else time.clock_gettime(clock) - time.monotonic()
 
 
 def axis_labels(units: list[Unit]) -> tuple[str, ...]:

@@ -57,6 +57,8 @@ class Config:
         Checks that the session has made already, as fields of `drivers.base.Check`.
     socket_dir, state_dir, log_path, ready_file : Path
         Where it is reached, keeps a latched stop, writes its log, and says that it is ready.
+    stop_names : tuple of str
+        Whose a latched stop is: names of files in `state_dir`, without their ending.
     path, digest : Path and str
         Of the file that it was read from.
     """
@@ -70,6 +72,7 @@ class Config:
     ready_file: Path
     intents_hz: float = 0.0
     facts: tuple[dict[str, Any], ...] = ()
+    stop_names: tuple[str, ...] = ("stop",)
     path: Path = field(default=Path())
     digest: str = ""
 
@@ -81,6 +84,7 @@ def read_config(path: Path) -> Config:
     for name in ("socket_dir", "state_dir", "log_path", "ready_file"):
         fields[name] = Path(fields[name])
     fields["outputs"], fields["facts"] = tuple(fields["outputs"]), tuple(fields.get("facts", ()))
+    fields["stop_names"] = tuple(fields.get("stop_names", ("stop",)))
     fields["rules"] = Rules(**fields["rules"])
     fields["devices"] = tuple(DeviceConfig(**device) for device in fields["devices"])
     return Config(**fields, path=path, digest=hashlib.sha256(text).hexdigest())

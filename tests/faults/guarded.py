@@ -15,7 +15,7 @@ from bci.types import Intent
 from drivers.devices.node_host import NodeHost
 from drivers.dialogue.positioner import Positioner
 from drivers.dialogue.transport import QUICK_S
-from drivers.guardian import unit
+from drivers.guardian import process, unit
 from drivers.guardian.link import Request
 from drivers.guardian.machine import ACTIVE, DISARMED
 from drivers.guardian.process import Guardian
@@ -45,7 +45,8 @@ class Wire(MemoryPort):
     def __init__(self, twin, clock, delay_s=0.0):
         self.clock, self.delay_s = clock, delay_s
         self.harm = lambda data, is_request: data
-        self.is_awaited = False  # whoever reads waits for an answer, so time passes
+        self.is_awaited = False  # whoever reads waits for an answer, so time passes, for the device too
+        self.pass_time = lambda seconds: None
         self._due: list[tuple[float, bytes]] = []
         self._always_readable = os.open("/dev/zero", os.O_RDONLY)
         super().__init__(twin)
@@ -63,7 +64,8 @@ class Wire(MemoryPort):
     def read(self):
         if self.is_unplugged:
             raise DeviceError("Port memory is gone.", "Plug it in.")
-        self.clock.now_s += 0.001 * self.is_awaited
+        if self.is_awaited:
+            self.pass_time(0.001)
         data = b"".join(answer for due_s, answer in self._due if due_s <= self.now_s)
         self._due = [entry for entry in self._due if entry[0] > self.now_s]
         return data
@@ -117,6 +119,8 @@ class Guarded:
     def __init__(self, name, folder: Path, monkeypatch, step_s=0.002, may_stall=(), least=0.0):
         self.clock, self.step_s, self.least = Clock(), step_s, least
         monkeypatch.setattr(time, "monotonic", self.clock)
+        self.asleep_s = 0.0  # what a clock that goes on while the computer sleeps is ahead of ours
+        monkeypatch.setattr(process, "asleep_for_s", lambda: self.asleep_s)
         monkeypatch.setattr(unit, "load_driver", lambda reference: self)
         self.driver = DRIVERS.get(name)
         if self.driver is None:
@@ -128,13 +132,14 @@ class Guarded:
             maps = [{"intent": "go", "axis": axis.name, "gain": 1.0} for axis in self.twin.axes]
         n = 0 if self.driver is None else len(self.twin.axes)
         self.port = Wire(self.twin, self.clock, n * RETURN_DELAY_S)
+        self.port.pass_time = self.pass_time
+        self.moved_s, self.where = 0.0, tuple(self.twin.positions)
         self.guardian = Guardian(read_config(self._config(folder, maps, list(may_stall))))
         self.guardian.socket.close()
         self.post = self.guardian.socket = Post()
         self.machine = self.guardian.machine
         self.next_s = self.intent_s = self.clock.now_s
-        self.moved_s = self.index = 0
-        self.where = tuple(self.twin.positions)
+        self.index = 0
 
     def _config(self, folder, maps, may_stall):
         path = folder / "guardian.json"
@@ -170,18 +175,22 @@ class Guarded:
 
     def tick(self, velocity=None, is_paused=False):
         """Let the shortest time pass; an intent comes every 20 ms. A guardian that is paused has no turn."""
-        self.clock.now_s += self.step_s
+        self.pass_time(self.step_s)
         now_s = self.clock.now_s
-        self.twin.step(round(1e3 * now_s), self.step_s)
-        where = tuple(self.twin.positions)
-        if any(abs(b - a) > self.least for a, b in zip(self.where, where, strict=True)):
-            self.where, self.moved_s = where, now_s
         if velocity is not None and now_s >= self.intent_s:
             self.index += 1
             self.post.inbox.append(Intent(self.index, now_s, velocity, 1.0, True))
             self.intent_s = now_s + PERIOD_S - 1e-6
         if not is_paused:
             self.turn()
+
+    def pass_time(self, seconds):
+        """For the device, and whoever looks at it."""
+        self.clock.now_s += seconds
+        self.twin.step(round(1e3 * self.clock.now_s), seconds)
+        where = tuple(self.twin.positions)
+        if any(abs(b - a) > self.least for a, b in zip(self.where, where, strict=True)):
+            self.where, self.moved_s = where, self.clock.now_s
 
     def turn(self):
         """What the guardian does now, if there is anything to do."""

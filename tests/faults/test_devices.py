@@ -311,6 +311,41 @@ def test_two_corrupt_positions_with_a_right_sum_change_nothing_and_a_third_is_a_
         guarded.go(0.5, (0.0,))
 
 
+@pytest.mark.fault("F24")
+@pytest.mark.parametrize("name", ["feetech"])
+def test_a_corrupt_position_with_a_right_sum_while_it_is_armed_moves_nothing(guarded):
+    """Each report of an attempt to arm once, the first to the last; what is armed stands, what is refused says why."""
+    n_armed, n_reports = 0, []
+    for number in range(30):
+        guarded.go(0.4, (0.0,))
+        guarded.ask("disarm")
+        guarded.ask("acknowledge")
+        guarded.go(1.2, (0.0,))
+        for servo in guarded.twin.servos.values():
+            servo.position = servo.goal
+        heard = []
+
+        def harm(data, is_request, heard=heard, number=number):
+            changed = swapped(data, is_request)
+            if changed == data or guarded.host.phase not in ("preparing", "prepared", "arming"):
+                return data
+            heard.append(data)
+            return changed if len(heard) - 1 == number + 12 else data
+
+        guarded.port.harm = harm
+        where = list(guarded.twin.positions)
+        guarded.ask("arm")
+        guarded.go(0.1, (0.0,))
+        guarded.go(8.0, (0.0,), until=(ACTIVE, DISARMED, FAULT))
+        guarded.port.harm = lambda data, is_request: data
+        guarded.go(0.5, (0.0,))
+        assert guarded.twin.positions == pytest.approx(where, abs=0.005), number
+        n_armed += guarded.state == ACTIVE
+        n_reports.append(len(heard))
+    assert max(n_reports) > 30  # so that those of the arming itself were among them
+    assert n_armed >= 20
+
+
 @pytest.mark.fault("F21")
 @every
 def test_a_device_that_answers_no_more_is_a_fault_in_words(name):

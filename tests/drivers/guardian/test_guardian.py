@@ -252,3 +252,15 @@ def test_disarming_and_arming_in_one_turn_disarms_the_device_while_it_moves(benc
     asked_s = time.monotonic()
     time.sleep(0.3)
     assert bench.last_motion_s() - asked_s < 0.15
+
+
+def test_nothing_is_armed_where_a_stop_would_be_forgotten_and_the_stop_says_so_too(bench):
+    bench.start_guardian(state_dir=str(bench.folder / "absent"))
+    bench.drive(2.2, (0.0,) * 4)
+    bench.client.request("arm", "caregiver")
+    bench.drive(4.0, (0.0,) * 4, until="CHECKING")
+    bench.drive(4.0, (0.0,) * 4, until=DISARMED)
+    assert "memory of stops: a stop would be forgotten" in bench.log()[-1]["reason"], bench.story()
+    bench.client.request("stop", "user")
+    wait_for(lambda: "it will be forgotten by the next session" in bench.now().reason)
+    assert bench.now().state == STOP
