@@ -60,7 +60,10 @@ def examine(driver: Driver, section: Mapping[str, Any], port: str, may_move: boo
             if moves and not may_move:
                 yield Result(title, "not tried", "it would move the device; --move allows it")
             else:
-                yield _run(title, partial(trial, subject))
+                result = _run(title, partial(trial, subject))
+                yield result
+                if subject.host is None and title == "greeting":
+                    return  # nobody is there to be tried
     if port == "twin":
         yield _run("device that vanishes", lambda: check_loss(subject))
 
