@@ -267,14 +267,16 @@ def streams(
 
 
 @app.command()
-def devices() -> None:
+def devices(
+    ask: Annotated[bool, typer.Option("--ask", help="Also ask what the USB id does not name: keep clear.")] = False,
+) -> None:
     """List the serial ports and what answers on them.
 
-    Nothing is armed, nothing moves.
+    Nothing is armed. What the USB id does not name is asked only on word.
     """
     from bci.console.lists import list_devices
 
-    list_devices()
+    list_devices(ask)
 
 
 @app.command("driver-test")

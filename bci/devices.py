@@ -84,7 +84,7 @@ class Device(Section):
 
     name: str = Field("device", pattern=r"^[a-z0-9_]+$")
     driver: str = "node"
-    port: str = Field("twin", description="a serial port, or 'twin' for the software twin")
+    port: str = Field("twin", description="a serial port, best by its name in /dev/serial/by-id, or 'twin'")
     baud: PositiveInt = 115200
     maps: tuple[AxisMap, ...] = ()
     frame: Turn | None = None

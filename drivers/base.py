@@ -257,7 +257,8 @@ class Driver(Protocol):
     twin : str
         Module that is a twin in software, run as ``python -m MODULE --ready FILE --trace FILE --device FILE``; empty
         when there is none. It writes the path of its port into the first file, its true positions as CSV into the
-        second, and reads the section below as JSON from the third.
+        second, and reads the section below as JSON from the third. With ``--hand`` the conformance suite holds and
+        pushes its axes, and asks for their power: see `drivers.twins.terminal.serve`, which does all of this.
     """
 
     @property

@@ -17,7 +17,7 @@ from drivers.base import ENTRY_POINTS
 from drivers.guardian.settings import load_driver
 from drivers.trial.conformance import examine
 
-STYLES = {"passed": "green", "failed": "bold red", "not tried": "yellow"}
+STYLES = {"failed": "bold red", "passed": "green", "not tried": "yellow"}
 
 
 def test_driver(name: str, port: str, profile: str | None, may_move: bool) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+from rich.prompt import Confirm
 from rich.table import Table
 from rich.text import Text
 
@@ -38,13 +40,18 @@ def list_streams(seconds: float, network: bool) -> None:
     console.print(table)
 
 
-def list_devices() -> None:
-    """Print every serial port and what answers on it."""
-    from drivers.trial.probe import probe_ports
+def list_devices(may_ask: bool) -> None:
+    """Print every serial port and what answers on it; one that its USB id does not name is asked only on word."""
+    from drivers.trial.probe import NOT_ASKED, find_ports, probe
 
     console = Screen()
-    with console.status("asking each port"):
-        rows = probe_ports()
+    ports = find_ports()
+    rows = []
+    for found in ports:
+        name = f"{found.port} ({found.description})"
+        is_asked = found.is_known or may_ask or _agree(f"Nobody knows what is on {name}, and bytes may move it. Ask?")
+        answer = probe(found.port, found.vendor, found.product) if is_asked else NOT_ASKED
+        rows.append((found.port, found.description, answer))
     if not rows:
         console.print('No serial port. The software twin needs none: port = "twin" in the profile.')
         return
@@ -52,8 +59,13 @@ def list_devices() -> None:
     for heading in ("port", "description", "what answers"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, (row.port, row.description, row.answer)))
+        table.add_row(*map(Text, row))
     console.print(table)
+
+
+def _agree(question: str) -> bool:
+    """Ask a person; nobody there is no."""
+    return sys.stdin.isatty() and Confirm.ask(question, console=Screen(), default=False)
 
 
 def print_examination(sessions: Path) -> int:

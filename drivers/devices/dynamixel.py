@@ -16,10 +16,10 @@ from functools import partial
 from bci.errors import DeviceError
 from drivers.base import Check, Declaration
 from drivers.devices import register_bus as bus
-from drivers.devices.register_bus import EVERYONE, Instruction, Reply, replies_of
-from drivers.dialogue.driver import Codec, SpokenDriver, axis_entry, check_place
-from drivers.dialogue.joint import Joint, check_range, clamp
-from drivers.dialogue.steps import Dialogue, Feedback, Pause, Request, agreed, ask
+from drivers.devices.register_bus import EVERYONE, Instruction, Premise, RegisterBus, Reply, replies_of
+from drivers.dialogue.driver import Codec, SpokenDriver, axis_entry
+from drivers.dialogue.joint import Joint, clamp
+from drivers.dialogue.steps import Dialogue, Feedback, Pause, Request, ask
 
 HEADER = b"\xff\xff\xfd\x00"
 PING, READ, WRITE, STATUS, SYNC_READ, SYNC_WRITE = 0x01, 0x02, 0x03, 0x55, 0x82, 0x83
@@ -34,10 +34,13 @@ TABLE: dict[str, tuple[int, int, bool]] = {
     "model": (0, 2, False),
     "firmware": (6, 1, False),
     "return_delay": (9, 1, False),
+    "drive_mode": (10, 1, False),
     "mode": (11, 1, False),
+    "secondary_id": (12, 1, False),
     "current_limit": (38, 2, False),
     "max_position": (48, 4, False),
     "min_position": (52, 4, False),
+    "startup": (60, 1, False),
     "torque_enable": (64, 1, False),
     "hardware_error": (70, 1, False),
     "bus_watchdog": (98, 1, False),
@@ -57,6 +60,27 @@ ACCELERATION_STEPS_S2 = 214.577 / 3600 * STEPS_PER_TURN  # one unit of profile a
 WATCHDOG_STEP_S = 0.02
 TRIPPED = 0xFF
 FEEDBACK_START, FEEDBACK_BYTES = 98, 38  # bus watchdog to present position, in one block
+FULL_LOAD = 1000  # of servos without a current limit, whose register 126 is a load of so many parts
+TIME_BASED, SLAVE, TORQUE_BY_GOAL = 1 << 2, 1 << 1, 1 << 3
+PREMISES = (
+    Premise(
+        "drive_mode", lambda value: not value & (TIME_BASED | SLAVE | TORQUE_BY_GOAL),
+        "with bit 2 the limit of speed (112) is a time, with bit 1 it follows another servo, with bit 3 a goal gives "
+        "torque", "Set register 10 to 0 or 1 with Dynamixel Wizard.",
+    ),
+    Premise(
+        "secondary_id", lambda value: value > MAX_ID,
+        "it would also obey what is said to that number", "Set register 12 to 255 with Dynamixel Wizard.",
+    ),
+    Premise(
+        "startup", lambda value: not value & 1,
+        "it takes torque by itself when supply returns", "Clear bit 0 of register 60 with Dynamixel Wizard.",
+    ),
+    Premise(
+        "hardware_error", lambda value: value == 0,
+        "bits 0 supply, 2 heat, 3 encoder, 4 electrical shock, 5 overload", "Cure it, then reboot the servo.",
+    ),
+)  # fmt: skip
 
 
 def _crc_table() -> tuple[int, ...]:
@@ -166,7 +190,7 @@ def read_replies(servos: Sequence[int], n_parameters: int, data: bytes) -> dict[
     return replies_of(decode(data), servos, n_parameters)
 
 
-class Dynamixel:
+class Dynamixel(RegisterBus):
     """What is said to the servos of one bus, and what their answers mean.
 
     Parameters
@@ -179,60 +203,61 @@ class Dynamixel:
         Whether torque ends when the device is disarmed. An arm would fall: it holds instead.
     """
 
+    title = "dynamixel 2.0"
+
     def __init__(self, joints: Sequence[Joint], goal_current: int = 0, is_limp: bool = False) -> None:
-        self.joints = tuple(joints)
+        super().__init__(joints, is_limp)
         self.goal_current = goal_current
-        self.is_limp = is_limp
         self._watchdog = 0
         self._is_guarded = False
-        self.servos = [joint.address for joint in self.joints]
+        self._most_current: dict[int, int] = {}
 
-    def greet(self) -> Dialogue[str]:
-        """Ask each servo for its model and firmware; nothing is written."""
-        models = []
-        for servo in self.servos:
-            model = yield from self._get(servo, "model")
-            models.append(f"{servo}: model {model}, firmware {(yield from self._get(servo, 'firmware'))}")
-        return "dynamixel 2.0, servos " + "; ".join(models)
+    def premises(self) -> Sequence[Premise]:
+        """Operating mode, no profile by time, nothing that gives torque by itself, no fault of the hardware."""
+        wanted = CURRENT_POSITION_MODE if self.goal_current else POSITION_MODE
+        mode = Premise("mode", lambda value: value == wanted, f"operating mode {wanted} is needed",
+                       "Set register 11 with Dynamixel Wizard.")  # fmt: skip
+        return (mode, *PREMISES)
+
+    def limits(self, joint: Joint) -> dict[str, int]:
+        """The profiles of acceleration and speed, and the ceiling of the current where the mode has one."""
+        speed = joint.axis.max_speed * joint.raw_per_unit / SPEED_STEPS_S
+        acceleration = joint.axis.max_acceleration * joint.raw_per_unit / ACCELERATION_STEPS_S2
+        limits = {  # 0 would be without limit; 32767 is the most that both take
+            "bus_watchdog": 0,
+            "profile_acceleration": round(clamp(acceleration, 1, 32767)),
+            "profile_velocity": round(clamp(speed, 1, 32767)),
+        }
+        return limits | ({"goal_current": self.goal_current} if self.goal_current else {})
 
     def prepare(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
-        """Check mode, hardware, limits and place; write the profiles of speed and acceleration and read them back."""
-        for joint in self.joints:
-            yield from self._check(joint)
-            limits = {"bus_watchdog": 0} | self._limits(joint)
-            for name, value in limits.items():
-                yield from self._set(joint.address, name, value)
-            words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in limits.items())
-            checks.append(Check(f"servo {joint.address}", True, f"read back: {words}"))
-        check_place(self.joints, (yield from self.watch()))
+        """As on every such bus; and learn which current is the greatest, for efforts are shares of it."""
+        for servo in self.servos:
+            self._most_current[servo] = (yield from self.get(servo, "current_limit")) or FULL_LOAD
+        yield from super().prepare(lease_s, checks)
 
     def arm(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
         """Hold, power; arm the watchdogs, read them back, and prove by silence that they trip."""
         self._watchdog = round(clamp(lease_s / WATCHDOG_STEP_S, 1, 127))
-        place = (yield from agreed(self.watch, self.joints)).positions
-        goals = self._goals(place)
-        for servo in self.servos:  # the goal is where it stands, before there is power
-            yield from self._set(servo, "goal_position", goals[servo])
-        yield from agreed(self.watch, self.joints, place)
-        for name, value in (("torque_enable", 1), ("bus_watchdog", self._watchdog)):
-            for servo in self.servos:
-                yield from self._set(servo, name, value)
+        yield from self.take_hold()
+        for servo in self.servos:
+            yield from self.set(servo, "bus_watchdog", self._watchdog)
         yield Pause((self._watchdog + 2) * WATCHDOG_STEP_S)
         for servo in self.servos:
-            found = yield from self._get(servo, "bus_watchdog")
+            found = yield from self.get(servo, "bus_watchdog")
             if found != TRIPPED:
                 raise DeviceError(
                     f"The bus watchdog of servo {servo} did not trip in silence: it reads {found}.",
                     "Update its firmware (38 or later).",
                 )
         for servo in self.servos:
-            yield from self._set(servo, "bus_watchdog", 0)
+            yield from self.set(servo, "bus_watchdog", 0)
         self._is_guarded = False
         checks.append(Check("watchdog", True, f"{20 * self._watchdog} ms, read back, tripped in silence"))
 
     def drive(self, positions: Sequence[float]) -> Dialogue[Feedback]:
         """Give goals, and read back where each servo is; the first one switches the watchdogs on."""
-        wire = sync_write("goal_position", self._goals(positions))
+        wire = sync_write("goal_position", self.goals(positions))
         if not self._is_guarded:
             wire = sync_write("bus_watchdog", dict.fromkeys(self.servos, self._watchdog)) + wire
             self._is_guarded = True
@@ -246,38 +271,12 @@ class Dynamixel:
         """Hold where it was seen, with torque, or the arm would fall; then nothing moves that a watchdog must end."""
         self._is_guarded = False
         quiet = sync_write("bus_watchdog", dict.fromkeys(self.servos, 0))
-        return Request(quiet + sync_write("goal_position", self._goals(positions)))
+        return Request(quiet + sync_write("goal_position", self.goals(positions)))
 
     def disarm(self, positions: Sequence[float]) -> Request:
         """Hold where it was seen, or torque off, as the profile wants."""
         off = sync_write("torque_enable", dict.fromkeys(self.servos, 0)) if self.is_limp else b""
         return Request(self.stand(positions).wire + off)
-
-    def _goals(self, positions: Sequence[float]) -> dict[int, int]:
-        return {joint.address: joint.to_raw(p) for joint, p in zip(self.joints, positions, strict=True)}
-
-    def _limits(self, joint: Joint) -> dict[str, int]:
-        speed = joint.axis.max_speed * joint.raw_per_unit / SPEED_STEPS_S
-        acceleration = joint.axis.max_acceleration * joint.raw_per_unit / ACCELERATION_STEPS_S2
-        limits = {  # 0 would be without limit; 32767 is the most that both take
-            "profile_acceleration": round(clamp(acceleration, 1, 32767)),
-            "profile_velocity": round(clamp(speed, 1, 32767)),
-        }
-        return limits | ({"goal_current": self.goal_current} if self.goal_current else {})
-
-    def _check(self, joint: Joint) -> Dialogue[None]:
-        servo = joint.address
-        wanted = CURRENT_POSITION_MODE if self.goal_current else POSITION_MODE
-        mode = yield from self._get(servo, "mode")
-        if mode != wanted:
-            raise DeviceError(
-                f"Servo {servo} is in operating mode {mode}, not {wanted}.", "Set register 11 with Dynamixel Wizard."
-            )
-        if error := (yield from self._get(servo, "hardware_error")):
-            raise DeviceError(f"Servo {servo}: {', '.join(error_names(0, error))}.", "Cure it, then reboot the servo.")
-        least = yield from self._get(servo, "min_position")
-        most = yield from self._get(servo, "max_position")
-        check_range(joint, least, most)
 
     def _read(self, first: bytes) -> Dialogue[Feedback]:
         block = FEEDBACK_START.to_bytes(2, "little") + FEEDBACK_BYTES.to_bytes(2, "little") + bytes(self.servos)
@@ -286,34 +285,33 @@ class Dynamixel:
         replies = yield from ask(request, 1 if first else 2)
         if replies is None:
             raise DeviceError("Not every servo answers.", "Check numbers, cables, power and the baud rate.")
-        positions, velocities, faults = [], [], []
+        positions, velocities, efforts, faults = [], [], [], []
         for joint in self.joints:
             reply = replies[joint.address]
             positions.append(joint.to_position(_field(reply.parameters, "position")))
             velocities.append(joint.to_velocity(_field(reply.parameters, "velocity") * SPEED_STEPS_S))
+            most = self._most_current.get(joint.address, FULL_LOAD)
+            efforts.append(joint.to_effort(_field(reply.parameters, "current") / most))
             if reply.error:
-                hardware = (yield from self._get(joint.address, "hardware_error")) if reply.error & ALERT else 0
+                hardware = (yield from self.get(joint.address, "hardware_error")) if reply.error & ALERT else 0
                 faults += [f"servo {joint.address}: {name}" for name in error_names(reply.error, hardware)]
             if _field(reply.parameters, "bus_watchdog") == TRIPPED:
                 faults.append(f"servo {joint.address}: its bus watchdog has tripped")
-        return Feedback(tuple(positions), tuple(velocities), tuple(faults))
+        return Feedback(tuple(positions), tuple(velocities), tuple(faults), efforts=tuple(efforts))
 
-    def _get(self, servo: int, name: str) -> Dialogue[int]:
+    def read(self, servo: int, name: str) -> Request:
+        """Ask for one register."""
         address, size, _ = TABLE[name]
         wire = encode(Instruction(servo, READ, address.to_bytes(2, "little") + size.to_bytes(2, "little")))
-        replies = yield from ask(self._request([servo], size, wire))
-        if replies is None:
-            raise DeviceError(f"Servo {servo} does not answer.", "Check its number, cable, power and the baud rate.")
-        return unpack(replies[servo].parameters, name)
+        return self._request([servo], size, wire)
 
-    def _set(self, servo: int, name: str, value: int) -> Dialogue[None]:
-        """Write and read back; a write may be lost once."""
-        for _ in range(2):
-            yield self._request([servo], 0, write(servo, name, value))
-            found = yield from self._get(servo, name)
-            if found == value:
-                return
-        raise DeviceError(f"Servo {servo} keeps {name} at {found}, not {value}.", "Check the servo.")
+    def write(self, servo: int, name: str, value: int) -> Request:
+        """Set one register."""
+        return self._request([servo], 0, write(servo, name, value))
+
+    def value(self, reply: Reply, name: str) -> int:
+        """What a reply says of one register."""
+        return unpack(reply.parameters, name)
 
     def _request(self, servos: Sequence[int], n_parameters: int, wire: bytes) -> Request:
         n_reply = len(servos) * (11 + n_parameters)

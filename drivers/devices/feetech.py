@@ -15,10 +15,10 @@ from typing import Literal, TypeAlias
 from bci.errors import DeviceError
 from drivers.base import Check, Declaration
 from drivers.devices import register_bus as bus
-from drivers.devices.register_bus import EVERYONE, Instruction, Reply, replies_of
-from drivers.dialogue.driver import Codec, SpokenDriver, axis_entry, check_place
-from drivers.dialogue.joint import Joint, check_range
-from drivers.dialogue.steps import Dialogue, Feedback, Request, agreed, ask
+from drivers.devices.register_bus import EVERYONE, Instruction, Premise, RegisterBus, Reply, replies_of
+from drivers.dialogue.driver import Codec, SpokenDriver, axis_entry
+from drivers.dialogue.joint import Joint
+from drivers.dialogue.steps import Dialogue, Feedback, Request, ask
 
 PING, READ, WRITE, SYNC_READ, SYNC_WRITE = 0x01, 0x02, 0x03, 0x82, 0x83
 MAX_ID = 0xFD
@@ -34,6 +34,7 @@ STS: dict[str, tuple[int, int, int | None]] = {
     "return_delay": (7, 1, None),
     "min_position": (9, 2, None),
     "max_position": (11, 2, None),
+    "angular_resolution": (30, 1, None),
     "mode": (33, 1, None),
     "torque_enable": (40, 1, None),
     "acceleration": (41, 1, None),
@@ -49,11 +50,24 @@ STS: dict[str, tuple[int, int, int | None]] = {
     "status": (65, 1, None),
     "current": (69, 2, 15),
 }
-SCS = {name: STS[name] for name in STS if name not in ("mode", "acceleration", "torque_limit", "current")}
+STS_ONLY = ("angular_resolution", "mode", "acceleration", "torque_limit", "current")
+SCS = {name: STS[name] for name in STS if name not in STS_ONLY}
 TABLES = {"sts": STS, "scs": SCS}
 FEEDBACK = ("position", "velocity", "load", "voltage", "temperature", "status")
 FEEDBACK_START, FEEDBACK_BYTES = 56, 10
 POSITION_MODE = 0
+PREMISES = (
+    Premise(
+        "mode", lambda value: value == POSITION_MODE,
+        "that is not position mode, and without a watchdog it would turn for ever", "Set register 33 to 0 with "
+        "Feetech's tool.",
+    ),
+    Premise(
+        "angular_resolution", lambda value: value <= 1,
+        "each of its steps is several, so no limit of speed or place is what it says", "Set register 30 to 1 with "
+        "Feetech's tool.",
+    ),
+)  # fmt: skip
 
 
 def encode(packet: Instruction | Reply) -> bytes:
@@ -131,7 +145,7 @@ def read_replies(servos: Sequence[int], n_parameters: int, data: bytes) -> dict[
     return replies_of(decode(data), servos, n_parameters)
 
 
-class Feetech:
+class Feetech(RegisterBus):
     """What is said to the servos of one bus, and what their answers mean.
 
     Parameters
@@ -149,44 +163,32 @@ class Feetech:
     def __init__(
         self, joints: Sequence[Joint], series: Series = "sts", torque_limit: float = 0.5, is_limp: bool = False
     ) -> None:
-        self.joints = tuple(joints)
+        super().__init__(joints, is_limp)
         self.series: Series = series
         self.torque_limit = torque_limit
-        self.is_limp = is_limp
-        self.servos = [joint.address for joint in self.joints]
+        self.title = f"feetech {series}"
 
-    def greet(self) -> Dialogue[str]:
-        """Ask each servo for its model; nothing is written."""
-        models = []
-        for servo in self.servos:
-            models.append(f"{servo}: model {(yield from self._get(servo, 'model'))}")
-        return f"feetech {self.series}, servos " + ", ".join(models)
+    def premises(self) -> Sequence[Premise]:
+        """Position mode, and steps that are steps."""
+        return PREMISES if self.series == "sts" else ()
 
-    def prepare(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
-        """Check mode, limits, heat and place; write speed, acceleration and torque limits and read them back."""
-        for joint in self.joints:
-            yield from self._check(joint)
-            limits = self._limits(joint)
-            for name, value in limits.items():
-                yield from self._set(joint.address, name, value)
-            words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in limits.items())
-            checks.append(Check(f"servo {joint.address}", True, f"read back: {words}"))
-        check_place(self.joints, (yield from self.watch()))
+    def limits(self, joint: Joint) -> dict[str, int]:
+        """Speed, acceleration and torque; no time for a move, which would take the place of the speed."""
+        limits = {"goal_time": 0, "goal_velocity": max(1, round(joint.axis.max_speed * joint.raw_per_unit))}
+        if self.series == "sts":
+            steps = joint.axis.max_acceleration * joint.raw_per_unit
+            limits["acceleration"] = min(254, max(1, round(steps / 100.0)))  # 0 would be without limit
+            limits["torque_limit"] = round(1000 * self.torque_limit)
+        return limits
 
     def arm(self, lease_s: float, checks: list[Check]) -> Dialogue[None]:
-        """The goal is where it stands, and only then, when it stands there still, there is power."""
-        place = (yield from agreed(self.watch, self.joints)).positions
-        goals = self._goals(place)
-        for servo in self.servos:
-            yield from self._set(servo, "goal_position", goals[servo])
-        yield from agreed(self.watch, self.joints, place)
-        for servo in self.servos:
-            yield from self._set(servo, "torque_enable", 1)
+        """Hold, then power; there is no watchdog to arm."""
+        yield from self.take_hold()
         checks.append(Check("watchdog", True, f"none; goals reach at most {1e3 * lease_s:.0f} ms ahead"))
 
     def drive(self, positions: Sequence[float]) -> Dialogue[Feedback]:
         """Give goals, and read back where each servo is."""
-        return (yield from self._read(sync_write("goal_position", self._goals(positions), self.series)))
+        return (yield from self._read(sync_write("goal_position", self.goals(positions), self.series)))
 
     def watch(self) -> Dialogue[Feedback]:
         """Read without writing."""
@@ -194,34 +196,12 @@ class Feetech:
 
     def stand(self, positions: Sequence[float]) -> Request:
         """Hold where it was seen; torque stays, or the arm would fall."""
-        return Request(sync_write("goal_position", self._goals(positions), self.series))
+        return Request(sync_write("goal_position", self.goals(positions), self.series))
 
     def disarm(self, positions: Sequence[float]) -> Request:
         """Hold where it was seen, or torque off, as the profile wants."""
         off = sync_write("torque_enable", dict.fromkeys(self.servos, 0), self.series)
         return Request(off) if self.is_limp else self.stand(positions)
-
-    def _goals(self, positions: Sequence[float]) -> dict[int, int]:
-        return {joint.address: joint.to_raw(p) for joint, p in zip(self.joints, positions, strict=True)}
-
-    def _limits(self, joint: Joint) -> dict[str, int]:
-        limits = {"goal_velocity": max(1, round(joint.axis.max_speed * joint.raw_per_unit))}
-        if self.series == "sts":
-            steps = joint.axis.max_acceleration * joint.raw_per_unit
-            limits["acceleration"] = min(254, max(1, round(steps / 100.0)))  # 0 would be without limit
-            limits["torque_limit"] = round(1000 * self.torque_limit)
-        return limits
-
-    def _check(self, joint: Joint) -> Dialogue[None]:
-        servo = joint.address
-        if self.series == "sts" and (mode := (yield from self._get(servo, "mode"))) != POSITION_MODE:
-            raise DeviceError(
-                f"Servo {servo} is in mode {mode}, not in position mode: without a watchdog it would turn for ever.",
-                "Set register 33 to 0 with Feetech's tool.",
-            )
-        least = yield from self._get(servo, "min_position")
-        most = yield from self._get(servo, "max_position")
-        check_range(joint, least, most)
 
     def _read(self, first: bytes) -> Dialogue[Feedback]:
         if self.series == "sts":
@@ -242,36 +222,33 @@ class Feetech:
         return self._feedback(replies)
 
     def _feedback(self, replies: dict[int, Reply]) -> Feedback:
-        positions, velocities, faults = [], [], []
+        positions, velocities, efforts, faults = [], [], [], []
         for joint in self.joints:
             reply = replies[joint.address]
             values = {name: self._field(reply.parameters, name) for name in FEEDBACK}
             positions.append(joint.to_position(values["position"]))
             velocities.append(joint.to_velocity(values["velocity"]))
+            efforts.append(joint.to_effort(values["load"] / 1000.0))
             faults += [f"servo {joint.address}: {name}" for name in error_names(reply.error | values["status"])]
             if values["temperature"] > HOTTEST_C:
                 faults.append(f"servo {joint.address}: {values['temperature']} °C")
-        return Feedback(tuple(positions), tuple(velocities), tuple(faults))
+        return Feedback(tuple(positions), tuple(velocities), tuple(faults), efforts=tuple(efforts))
 
     def _field(self, block: bytes, name: str) -> int:
         return unpack(block[TABLES[self.series][name][0] - FEEDBACK_START :], name, self.series)
 
-    def _get(self, servo: int, name: str) -> Dialogue[int]:
+    def read(self, servo: int, name: str) -> Request:
+        """Ask for one register."""
         address, size, _ = TABLES[self.series][name]
-        wire = encode(Instruction(servo, READ, bytes((address, size))))
-        replies = yield from ask(self._request([servo], size, wire))
-        if replies is None:
-            raise DeviceError(f"Servo {servo} does not answer.", "Check its number, cable, power and the baud rate.")
-        return unpack(replies[servo].parameters, name, self.series)
+        return self._request([servo], size, encode(Instruction(servo, READ, bytes((address, size)))))
 
-    def _set(self, servo: int, name: str, value: int) -> Dialogue[None]:
-        """Write and read back; a write may be lost once."""
-        for _ in range(2):
-            yield self._request([servo], 0, write(servo, name, value, self.series))
-            found = yield from self._get(servo, name)
-            if found == value:
-                return
-        raise DeviceError(f"Servo {servo} keeps {name} at {found}, not {value}.", "Check the servo.")
+    def write(self, servo: int, name: str, value: int) -> Request:
+        """Set one register."""
+        return self._request([servo], 0, write(servo, name, value, self.series))
+
+    def value(self, reply: Reply, name: str) -> int:
+        """What a reply says of one register."""
+        return unpack(reply.parameters, name, self.series)
 
     def _request(self, servos: Sequence[int], n_parameters: int, wire: bytes) -> Request:
         n_reply = len(servos) * (6 + n_parameters)

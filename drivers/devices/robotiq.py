@@ -23,6 +23,7 @@ ACTIVATE, GO = 1 << 0, 1 << 3  # bits of the action request
 RESET, ACTIVATING, ACTIVE = 0, 1, 3
 MOVING, OPENED_ONTO, CLOSED_ONTO, ARRIVED = range(4)
 FASTEST, SLOWEST_MM_S, FASTEST_MM_S = 255, 20.0, 150.0
+FULL_CURRENT = 100  # of 10 mA: the manual's most, 1 A
 ACTIVATION_S, POLL_S = 4.0, 0.1
 FAULTS = {
     5: "action waits for an activation",
@@ -147,6 +148,13 @@ class Robotiq:
                 f"The gripper did not activate: {FAULTS.get(report.fault, 'no fault told')}.", "Free the fingers."
             )
         yield from self._write(Command(True, False, report.position, self.speed, self.force))
+        echoed = yield from self._report()
+        if echoed.requested != report.position:
+            raise DeviceError(
+                f"The gripper was told position {report.position} and repeats {echoed.requested}: what it is told, "
+                "speed and force too, is not what it hears.",
+                "Is it a 2F-85, 2F-140 or Hand-E?",
+            )
         checks.append(Check("watchdog", True, "the gripper itself notices silence only after 1 s"))
 
     def drive(self, positions: Sequence[float]) -> Dialogue[Feedback]:
@@ -176,7 +184,10 @@ class Robotiq:
         if self._is_going and report.activation != ACTIVE:
             faults.append("gripper: not activated")
         is_held = report.is_going and report.contact in (OPENED_ONTO, CLOSED_ONTO)
-        return Feedback((self.joint.to_position(report.position),), (), tuple(faults), "object held" if is_held else "")
+        way = (report.requested > report.position) - (report.requested < report.position)
+        effort = self.joint.to_effort(way * report.current / FULL_CURRENT)
+        position = self.joint.to_position(report.position)
+        return Feedback((position,), (), tuple(faults), "object held" if is_held else "", (effort,))
 
     def _report(self) -> Dialogue[Report]:
         registers = yield from ask(modbus.read(self.joint.address, modbus.READ_INPUT, INPUTS, N_REGISTERS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bci.errors import DeviceError
@@ -108,7 +108,9 @@ class SpokenDriver:
         except DeviceError:
             port.close()
             raise
-        return Positioner(port, baud, speaker, self.declaration, words, self.n_misses)
+        is_limp = getattr(speaker, "is_limp", False)
+        declaration = replace(self.declaration, safe_state="limp") if is_limp else self.declaration
+        return Positioner(port, baud, speaker, declaration, words, self.n_misses)
 
 
 def read_joints(entries: Sequence[Mapping[str, Any]]) -> tuple[Joint, ...]:

@@ -2,6 +2,9 @@
 
 Before each request everything that lies in the port's buffer is thrown away: it answers an older one. Each answer has
 a deadline from its bytes, the device's work and the adapter's latency. Nothing is ever sent a second time.
+
+A wire that ties sending to hearing gives back what is written before anybody answers. Exactly these bytes, at the very
+beginning of what is heard, are an echo and no answer; from then on an answer is only what follows the newest echo.
 """
 
 from __future__ import annotations
@@ -18,6 +21,10 @@ from drivers.dialogue.steps import Dialogue, Pause, Request
 T = TypeVar("T")
 BITS_PER_BYTE = 10
 MOST_BYTES = 4096
+
+
+class EchoError(DeviceError):
+    """Nothing came back but what was sent."""
 
 
 class Wire(Protocol):
@@ -54,6 +61,8 @@ class Exchange:
         Answers understood; answers that came in time but were something else; requests that nothing answered.
     n_bytes : int
         Written and expected in the last dialogue, for the budget of a bus.
+    is_echoing : bool
+        Whether the wire gives back what is written.
     is_quiet : bool
         Whether what was told is still being answered.
     wake_s : float
@@ -65,6 +74,7 @@ class Exchange:
         self.byte_s = BITS_PER_BYTE / baud
         self.n_ok = self.n_bad = self.n_silent = 0
         self.n_bytes = 0
+        self.is_echoing = False
         self.wake_s = 0.0
         self._dialogue: Dialogue[Any] | None = None
         self._done: Callable[[Any], None] = lambda result: None
@@ -122,12 +132,12 @@ class Exchange:
         data = self.port.read()
         if isinstance(self._step, Request):
             self._heard = (self._heard + data)[-MOST_BYTES:]
-            answer = self._step.read(self._heard) if data else None
+            answer = self._step.read(self._answer_to(self._step.wire)) if data else None
             if answer is not None:
                 self.n_ok += 1
                 self._go_on(answer, now_s)
             elif now_s >= self.wake_s:
-                if self._heard:
+                if self._answer_to(self._step.wire):
                     self.n_bad += 1
                 else:
                     self.n_silent += 1
@@ -164,6 +174,14 @@ class Exchange:
                 return
             answer = None
 
+    def _answer_to(self, wire: bytes) -> bytes:
+        """What was heard, without an echo; nothing while it may still be one."""
+        if wire and not self.is_echoing:
+            self.is_echoing = self._heard.startswith(wire)
+        if self.is_echoing:
+            return self._heard.rpartition(wire)[2] if wire in self._heard else b""
+        return b"" if wire.startswith(self._heard) else self._heard
+
     def _write(self, request: Request, now_s: float) -> None:
         self.port.read()
         self._heard, self._held = b"", None
@@ -187,7 +205,7 @@ def converse(port: Wire, baud: int, dialogue: Dialogue[T]) -> T:
     Raises
     ------
     DeviceError
-        What the dialogue raises, or when the port is gone.
+        What the dialogue raises, or when the port is gone; an EchoError when the wire only gives back what is sent.
     """
     results: list[T | DeviceError] = []
     exchange = Exchange(port, baud)
@@ -198,5 +216,8 @@ def converse(port: Wire, baud: int, dialogue: Dialogue[T]) -> T:
         exchange.advance(time.monotonic())
     (result,) = results
     if isinstance(result, DeviceError):
+        if exchange.is_echoing:
+            words = f"{result.problem} The wire gives back what is sent, which is no answer."
+            raise EchoError(words, f"Look how the adapter's two lines are joined. {result.remedy}") from result
         raise result
     return result

@@ -62,6 +62,10 @@ class Joint:
         """From the device's numbers per second to units per second."""
         return raw * (self.axis.upper - self.axis.lower) / (self.raw_upper - self.raw_lower)
 
+    def to_effort(self, share: float) -> float:
+        """From a share of the servo's greatest force, signed in its own direction, to one signed as the axis goes."""
+        return share if self.raw_upper > self.raw_lower else -share
+
 
 class Goals:
     """Integrates velocities to positions that stay within reach.

@@ -272,7 +272,9 @@ class Positioner:
         self._n_doubtful = 0
         self.acknowledged = max(self.acknowledged, self._said) if self._said else -1
         velocities = result.velocities or self._differences(result)
-        self.report = Report(now_s, self._asked_s, result.positions, velocities, result.faults, result.note)
+        self.report = Report(
+            now_s, self._asked_s, result.positions, velocities, result.faults, result.note, efforts=result.efforts
+        )
         self._seen_s = now_s
 
     def _is_plausible(self, feedback: Feedback, now_s: float) -> bool:

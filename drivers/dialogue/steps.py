@@ -66,12 +66,15 @@ class Feedback:
         In words; empty when all is well.
     note : str
         Anything else that people want to see, for example ``object held``.
+    efforts : tuple of float
+        As in `drivers.base.Report`.
     """
 
     positions: tuple[float, ...]
     velocities: tuple[float, ...] = ()
     faults: tuple[str, ...] = ()
     note: str = ""
+    efforts: tuple[float, ...] = ()
 
 
 Dialogue: TypeAlias = Generator[Request | Pause, Any, T]

@@ -1,10 +1,16 @@
-"""The only code that touches pyserial: an exclusive port that never waits, whose every failure is a DeviceError."""
+"""The only code that touches pyserial: an exclusive port that never waits, whose every failure is a DeviceError.
+
+Opening a port may reset what hangs on it, and a lock binds only those who ask for it. So a port that any process has
+open is not opened.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import select
+import stat
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -40,6 +46,9 @@ class Port:
     def __init__(self, path: str, baud: int) -> None:
         self.path = path
         self.baud = baud
+        if users := users_of(path):
+            words = f"Port {path} is in use by another program: {', '.join(users)}."
+            raise DeviceError(words, "End that program, then try again.")
         try:
             self._serial = serial.Serial(path, baud, timeout=0, exclusive=True)
         except PORT_ERRORS as error:
@@ -114,6 +123,51 @@ def identity(path: str) -> str:
         if port.serial_number and os.path.realpath(port.device) == real:
             return str(port.usb_info())
     return real
+
+
+def users_of(path: str, processes: Path = Path("/proc")) -> list[str]:
+    """Name and number of every other process that has a port open, as far as the system tells; nothing is opened.
+
+    Who holds the other side of a pseudo-terminal is the device, not its user.
+    """
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return []
+    if not stat.S_ISCHR(status.st_mode):
+        return []
+    device, users = status.st_rdev, []
+    for process in processes.glob("[0-9]*"):
+        if int(process.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            files = list((process / "fd").iterdir())
+            if any(_is_device(file, device) for file in files) and not _is_other_side(process, path):
+                users.append(f"{(process / 'comm').read_text().strip()} ({process.name})")
+    return users
+
+
+def _is_device(file: Path, device: int) -> bool:
+    try:
+        status = file.stat()
+    except OSError:
+        return False
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == device
+
+
+def _is_other_side(process: Path, path: str) -> bool:
+    folder, number = os.path.split(os.path.realpath(path))
+    if folder != "/dev/pts":
+        return False
+    lines = [line for file in (process / "fdinfo").iterdir() for line in _lines(file)]
+    return any(line.split() == ["tty-index:", number] for line in lines)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
 
 
 def _refusal(path: str, error: Exception) -> DeviceError:

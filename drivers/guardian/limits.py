@@ -57,9 +57,10 @@ REST = Motion()
 
 
 def bounds_of(axis: Axis, speed_fraction: float, acceleration_fraction: float, force_fraction: float = 1.0) -> Bounds:
-    """Bounds of an axis, stricter than its declaration by fractions of 0 to 1."""
+    """Bounds of an axis, stricter than its declaration by fractions of 0 to 1; a whole force is no limit of it."""
+    force = force_fraction if force_fraction < 1.0 else math.inf
     speed, acceleration = axis.max_speed * speed_fraction, axis.max_acceleration * acceleration_fraction
-    return Bounds(axis.lower, axis.upper, speed, acceleration, acceleration / JERK_TIME_S, force_fraction)
+    return Bounds(axis.lower, axis.upper, speed, acceleration, acceleration / JERK_TIME_S, force)
 
 
 def limit(bounds: Bounds, last: Motion, wanted: object, position: float, dt_s: float, effort: float = 0.0) -> Motion:

@@ -16,10 +16,11 @@ from functools import partial
 from typing import Any
 
 from bci.errors import DeviceError
-from drivers.base import OFF, Axis, Driver
-from drivers.trial.bench import MARGIN_S, PERIOD_S, Failed, Subject, rows, start
+from drivers.base import OFF, PREPARED, Axis, Driver
+from drivers.trial.bench import LEASE_S, MARGIN_S, PERIOD_S, PREPARE_S, Failed, Subject, start
 
 OPEN_S = 3.0
+PUSH = 0.05  # of an axis's range
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,10 @@ def examine(driver: Driver, section: Mapping[str, Any], port: str, may_move: boo
             if moves and not may_move:
                 yield Result(title, "not tried", "it would move the device; --move allows it")
             else:
-                yield _run(title, partial(trial, subject))
+                result = _run(title, partial(trial, subject))
+                yield result
+                if subject.host is None and title == "greeting":
+                    return  # nobody is there to be tried
     if port == "twin":
         yield _run("device that vanishes", lambda: check_loss(subject))
 
@@ -109,8 +113,8 @@ def check_garbage(codec: Any) -> str:
 
 
 def check_greeting(subject: Subject) -> str:
-    """Opening greets within 3 s, and moves nothing."""
-    before = rows(subject.trace)[-1:] if subject.trace else []
+    """Opening greets within 3 s, gives no power, and moves nothing."""
+    before = subject.touch("look").positions if subject.twin is not None else ()
     begun_s = time.monotonic()
     subject.host = subject.driver.open(subject.section)
     took_s = time.monotonic() - begun_s
@@ -122,8 +126,10 @@ def check_greeting(subject: Subject) -> str:
             break
     if subject.host.phase != OFF:
         raise Failed(f"it opens in phase '{subject.host.phase}'")
-    if before and subject.has_moved(before[0][1:], subject.positions()):
+    if before and subject.has_moved(before, subject.positions()):
         raise Failed("it moved")
+    if subject.twin is not None and any(subject.touch("look").powers):
+        raise Failed("the device has power")
     return f"{1e3 * took_s:.0f} ms, {len(subject.host.axes)} axes"
 
 
@@ -139,12 +145,17 @@ def check_axes(subject: Subject) -> str:
 
 
 def check_without_power(subject: Subject) -> str:
-    """Set-points without power move nothing."""
-    before = subject.positions()
+    """Set-points without power move nothing, and preparing gives none."""
+    host, before = subject.opened(), subject.positions()
+    subject.drive(0.3, 0.5)
+    host.prepare(subject.lease_s, time.monotonic())
+    subject.reach(PREPARED, PREPARE_S)
     subject.drive(0.3, 0.5)
     if subject.has_moved(before, subject.positions()):
         raise Failed("it moved without having been armed")
-    return "300 ms of set-points before arming: nothing moved"
+    if subject.twin is not None and any(subject.touch("look").powers):
+        raise Failed("the device has power, and nobody has armed it")
+    return "set-points before preparing and before arming: nothing moved"
 
 
 def check_arming(subject: Subject) -> str:
@@ -160,64 +171,109 @@ def check_arming(subject: Subject) -> str:
 def check_motion(subject: Subject) -> str:
     """Set-points move it, and are acknowledged."""
     subject.arm()
-    before, begun_s = subject.positions(), time.monotonic()
-    subject.drive(0.6, 0.5)
+    subject.move(0.6, 0.5)
     host = subject.opened()
-    places = [subject.positions(), *(row[1:] for row in rows(subject.trace) if row[0] > begun_s)]
-    if not any(subject.has_moved(before, place) for place in places):
-        raise Failed("nothing moved")
     if host.acknowledged < 0:
         raise Failed("no set-point was acknowledged")
     return f"set-point {host.acknowledged} acknowledged"
 
 
 def check_silence(subject: Subject) -> str:
-    """Set-points cease although the host lives: motion ends by itself."""
+    """Set-points cease although the host lives and asks: motion ends by itself."""
     subject.arm()
-    subject.drive(0.3, 0.5)
+    subject.move(0.3, 0.5)
     silent_s = time.monotonic()
-    subject.run(1.0)
-    return _stopped(subject, silent_s)
+    subject.run(1.0, subject.opened().watch)
+    return _stopped(subject, silent_s, subject.driver.declaration.lease_max_ms / 1e3)
 
 
 def check_death(subject: Subject) -> str:
     """The host vanishes in mid-motion, as when it is killed: motion ends by itself, within the promised lease."""
     subject.arm()
-    subject.drive(0.3, 0.5)
+    subject.move(0.3, 0.5)
     silent_s = time.monotonic()
     subject.opened().close()
     time.sleep(1.0)
     subject.host = None
+    subject.host = subject.driver.open(subject.section)
     if subject.trace is None:
-        subject.host = subject.driver.open(subject.section)
         subject.run(0.5, subject.host.watch)
         first = subject.positions()
         subject.run(0.5, subject.host.watch)
         if subject.has_moved(first, subject.positions()):
             raise Failed("it still moved 1.5 s after the host was gone")
         return "still when looked at again after 1.5 s"
-    subject.host = subject.driver.open(subject.section)
-    return _stopped(subject, silent_s)
+    return _stopped(subject, silent_s, subject.driver.declaration.lease_max_ms / 1e3)
 
 
-def check_orders(subject: Subject) -> str:
-    """Standing, stopping and disarming each end motion, and may be repeated."""
-    for order in ("stand", "disarm", "stop"):
+def check_order(order: str, subject: Subject) -> str:
+    """Standing, stopping and disarming: said at once, end motion before a lease would, and may be repeated."""
+    subject.lease_s = subject.driver.declaration.lease_max_ms / 1e3
+    try:
         subject.arm()
-        subject.drive(0.3, 0.5)
+        subject.move(0.3, 0.5)
         host = subject.opened()
         ordered_s = time.monotonic()
-        for _ in range(2):
-            getattr(host, order)(time.monotonic())
+        _give(subject, order)
+        getattr(host, order)(time.monotonic())
         subject.run(0.6, host.watch)
-        try:
-            _stopped(subject, ordered_s)
-        except Failed as failure:
-            raise Failed(f"{order}: {failure}") from failure
-        if order == "stop":
-            host.reset_stop(time.monotonic())
-            subject.run(0.2, host.watch)
-    return "stand, disarm and stop end motion"
+        found = _stopped(subject, ordered_s, 0.0)
+        if subject.twin is not None:
+            _check_after(subject, order)
+            if host.declaration.has_feedback:
+                _check_held(subject, order)
+        return found
+    finally:
+        subject.release()
+        subject.lease_s = LEASE_S
+
+
+def _give(subject: Subject, order: str) -> None:
+    """An order must reach the device at once; only a stimulator stands by hearing nothing more."""
+    host = subject.opened()
+    n_heard = subject.touch("look").heard if subject.twin is not None else -1
+    getattr(host, order)(time.monotonic())
+    subject.run(PERIOD_S)
+    is_silence = order == "stand" and host.declaration.safe_state == "silent"
+    if subject.twin is not None and not is_silence and subject.touch("look").heard == n_heard:
+        raise Failed("the device was told nothing")
+
+
+def _check_after(subject: Subject, order: str) -> None:
+    """Power and place after an order are those of the safe state, also when somebody pushes."""
+    host, true = subject.opened(), subject.touch("look")
+    state = host.declaration.safe_state
+    if order != "stand":
+        if state != "hold" and any(true.powers):
+            raise Failed(f"the safe state is '{state}', and the device has power")
+        subject.drive(0.3, 0.5)
+        if subject.has_moved(true.positions, subject.positions()):
+            raise Failed("set-points moved it again")
+    elif not all(true.powers):
+        raise Failed("the device has lost its power")
+    if state == "silent" or not host.declaration.has_feedback:
+        return
+    subject.touch(f"push {PUSH}")
+    longest_s = max((axis.upper - axis.lower) / axis.max_speed for axis in host.axes)
+    subject.run(0.3 + 2.0 * PUSH * longest_s, host.watch)
+    is_away = subject.has_moved(true.positions, subject.positions(), PUSH / 2)
+    if is_away != (state == "limp" and order != "stand"):
+        raise Failed("it gave way when it was pushed" if is_away else "it is not limp when it is pushed")
+
+
+def _check_held(subject: Subject, order: str) -> None:
+    """Somebody holds the device, it is driven, it is told the order, and let go: what was left undone stays undone."""
+    subject.release()
+    subject.arm()
+    subject.touch("hold")
+    subject.drive(0.3, 0.5)
+    before = subject.positions()
+    _give(subject, order)
+    subject.run(0.2, subject.opened().watch)
+    subject.touch("release")
+    subject.run(0.5, subject.opened().watch)
+    if subject.has_moved(before, subject.positions()):
+        raise Failed("it went on when it was let go")
 
 
 def check_nonsense(subject: Subject) -> str:
@@ -261,7 +317,9 @@ TRIALS: tuple[tuple[str, Callable[[Subject], str], bool], ...] = (
     ("preparing and arming", check_arming, True),
     ("motion", check_motion, True),
     ("set-points cease", check_silence, True),
-    ("orders", check_orders, True),
+    ("standing", partial(check_order, "stand"), True),
+    ("disarming", partial(check_order, "disarm"), True),
+    ("stopping", partial(check_order, "stop"), True),
     ("host is killed", check_death, True),
 )
 
@@ -275,13 +333,11 @@ def _run(title: str, trial: Callable[[], str]) -> Result:
         return Result(title, "failed", f"{type(error).__name__}: {error}")
 
 
-def _stopped(subject: Subject, since_s: float) -> str:
-    """How long the device went on after a moment; raises when that was longer than it promised."""
-    axes = subject.opened().axes
-    braking_s = max(axis.max_speed / axis.max_acceleration for axis in axes)
-    promised_s = subject.driver.declaration.lease_max_ms / 1e3 + braking_s + MARGIN_S
+def _stopped(subject: Subject, since_s: float, lease_s: float) -> str:
+    """How long the device went on after a moment; raises when that was longer than its lease, braking, and a margin."""
+    axes, watch = subject.opened().axes, subject.opened().watch
+    promised_s = lease_s + max(axis.max_speed / axis.max_acceleration for axis in axes) + MARGIN_S
     if subject.trace is None:
-        watch = subject.opened().watch
         subject.run(max(0.1, since_s + promised_s - time.monotonic()), watch)  # at least until it reports again
         before, looked_s = subject.positions(), time.monotonic()
         subject.run(0.3, watch)
@@ -289,10 +345,9 @@ def _stopped(subject: Subject, since_s: float) -> str:
         if subject.has_moved(before, subject.positions()):
             raise Failed(f"it moved {words}")
         return f"it stood {words}"
-    time.sleep(0.1)
-    seen = rows(subject.trace)
-    last = seen[-1][1:]
-    moving = [row[0] for row in seen if row[0] > since_s and subject.has_moved(row[1:], last)]
+    subject.run(0.1, watch)  # until the twin has written it all
+    seen = subject.rows(since_s)
+    moving = [row[0] for row in seen if subject.has_moved(row[1:], seen[-1][1:])]
     went_on_s = max(moving, default=since_s) - since_s
     if went_on_s > promised_s:
         raise Failed(f"it went on for {1e3 * went_on_s:.0f} ms; {1e3 * promised_s:.0f} ms were promised")

@@ -26,7 +26,7 @@ from drivers.devices.dynamixel import (
 )  # fmt: skip
 from drivers.devices.register_bus import EVERYONE, Instruction, Reply
 from drivers.dialogue.joint import Joint
-from drivers.twins.servo import Servo
+from drivers.twins.servo import Servo, hold, push
 from drivers.twins.terminal import run
 
 EEPROM_END = 64
@@ -69,7 +69,8 @@ class DynamixelBus:
             lower, upper = joint.raw_bounds
             middle = round((lower + upper) / 2)
             self.servos[joint.address] = Servo(middle, middle, 1e4, 1e5)
-            defaults = {"model": 1200, "firmware": 52, "mode": mode, "max_position": 4095, "goal_position": middle}
+            defaults = {"model": 1200, "firmware": 52, "mode": mode, "secondary_id": 255,
+                        "current_limit": 1193, "max_position": 4095, "goal_position": middle}  # fmt: skip
             for name, value in defaults.items():
                 self.write(joint.address, name, value)
 
@@ -82,6 +83,19 @@ class DynamixelBus:
     def is_moving(self) -> bool:
         """Whether any servo has speed."""
         return any(servo.velocity != 0.0 for servo in self.servos.values())
+
+    @property
+    def powers(self) -> list[bool]:
+        """Whether each servo has torque."""
+        return [servo.is_powered for servo in self.servos.values()]
+
+    def hold(self, is_held: bool) -> None:
+        """A hand on every servo, or none."""
+        hold(self.servos.values(), is_held)
+
+    def push(self, share: float) -> None:
+        """Push every servo by a share of its range, and let go."""
+        push(self.servos.values(), self.joints.values(), share)
 
     def read(self, servo: int, name: str) -> int:
         """A register's value."""
@@ -120,6 +134,7 @@ class DynamixelBus:
             servo.step(dt_s)
             self.write(number, "position", round(servo.position))
             self.write(number, "velocity", round(servo.velocity / SPEED_STEPS_S))
+            self.write(number, "current", round(servo.effort * self.read(number, "current_limit")))
 
     def _answer(self, instruction: Instruction) -> bytes:
         known = self._memory.keys() - self.silent

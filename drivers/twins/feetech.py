@@ -22,7 +22,7 @@ from drivers.devices.feetech import (
 )  # fmt: skip
 from drivers.devices.register_bus import EVERYONE, Instruction, Reply
 from drivers.dialogue.joint import Joint
-from drivers.twins.servo import Servo
+from drivers.twins.servo import Servo, hold, push
 from drivers.twins.terminal import run
 
 
@@ -62,7 +62,8 @@ class FeetechBus:
             self.servos[joint.address] = Servo(middle, middle, 1e4, 1e5)
             defaults = {
                 "model": 777, "return_delay": 0, "max_position": 4095 if series == "sts" else 1023,
-                "goal_position": middle, "torque_limit": 1000, "voltage": 120, "temperature": 30,
+                "angular_resolution": 1, "goal_position": middle, "torque_limit": 1000,
+                "voltage": 120, "temperature": 30,
             }  # fmt: skip
             for name, value in defaults.items():
                 if name in TABLES[series]:
@@ -77,6 +78,19 @@ class FeetechBus:
     def is_moving(self) -> bool:
         """Whether any servo has speed."""
         return any(servo.velocity != 0.0 for servo in self.servos.values())
+
+    @property
+    def powers(self) -> list[bool]:
+        """Whether each servo has torque."""
+        return [servo.is_powered for servo in self.servos.values()]
+
+    def hold(self, is_held: bool) -> None:
+        """A hand on every servo, or none."""
+        hold(self.servos.values(), is_held)
+
+    def push(self, share: float) -> None:
+        """Push every servo by a share of its range, and let go."""
+        push(self.servos.values(), self.joints.values(), share)
 
     def read(self, servo: int, name: str) -> int:
         """A register's value."""
@@ -108,6 +122,7 @@ class FeetechBus:
             servo.step(dt_s)
             self.write(number, "position", round(servo.position))
             self.write(number, "velocity", round(servo.velocity))
+            self.write(number, "load", round(servo.effort * 1000))
             self.write(number, "status", self.errors.get(number, 0))
 
     def _answer(self, instruction: Instruction) -> bytes:

@@ -68,6 +68,17 @@ class Stimulator:
         """Whether any channel stimulates."""
         return any(self._now_ms - stamp_ms <= LASTS_MS for stamp_ms, _ in self._last.values())
 
+    @property
+    def powers(self) -> list[bool]:
+        """Whether it would give a pulse that it is asked for."""
+        return [self.is_initialised] * len(self.axes)
+
+    def hold(self, is_held: bool) -> None:
+        """A hand changes nothing of a current."""
+
+    def push(self, share: float) -> None:
+        """Nor does it here."""
+
     def feed(self, data: bytes, now_ms: int) -> bytes:
         """Take in bytes; return the answers."""
         self._pending = (self._pending + data)[-1024:]

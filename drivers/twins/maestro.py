@@ -20,7 +20,7 @@ from drivers.devices.maestro import (
     crc7,
 )  # fmt: skip
 from drivers.dialogue.joint import Joint
-from drivers.twins.servo import Servo
+from drivers.twins.servo import Servo, hold, push
 from drivers.twins.terminal import run
 
 CRC_ERROR, PROTOCOL_ERROR = 1 << 3, 1 << 4
@@ -67,6 +67,19 @@ class MaestroBoard:
     def is_moving(self) -> bool:
         """Whether any servo has speed."""
         return any(servo.velocity != 0.0 for servo in self.servos.values())
+
+    @property
+    def powers(self) -> list[bool]:
+        """Whether each servo gets pulses."""
+        return [pulse.is_powered for pulse in self.pulses.values()]
+
+    def hold(self, is_held: bool) -> None:
+        """A hand on every servo, or none."""
+        hold(self.servos.values(), is_held)
+
+    def push(self, share: float) -> None:
+        """Push every servo by a share of its range, and let go."""
+        push(self.servos.values(), self.joints.values(), share)
 
     def feed(self, data: bytes, now_ms: int) -> bytes:
         """Take in bytes; return the answers."""

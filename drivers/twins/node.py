@@ -69,6 +69,7 @@ class NodeDevice:
         self.axes = axes
         self.positions = list(positions)
         self.velocities = [0.0] * len(axes)
+        self.is_held = False
         self.state = DISARMED
         self.faults = 0
         self.session = 0
@@ -89,6 +90,18 @@ class NodeDevice:
         """Whether any axis has speed."""
         return any(velocity != 0.0 for velocity in self.velocities)
 
+    @property
+    def powers(self) -> list[bool]:
+        """Whether its axes have power."""
+        return [self.state in (ARMED, ACTIVE, HOLD)] * len(self.axes)
+
+    def hold(self, is_held: bool) -> None:
+        """A hand on every axis, or none."""
+        self.is_held = is_held
+
+    def push(self, share: float) -> None:
+        """Its gears lock themselves: it holds without power."""
+
     def feed(self, data: bytes, now_ms: int) -> bytes:
         """Take in bytes; return the answers."""
         return b"".join(self._answer(packet, now_ms) for packet in self._receiver.feed(data))
@@ -106,6 +119,8 @@ class NodeDevice:
             change = goal - self.velocities[i]
             most = axis.max_acceleration * dt_s
             self.velocities[i] += max(-most, min(most, change))
+            if self.is_held:
+                self.velocities[i] = 0.0
             self.positions[i] += self.velocities[i] * dt_s
             if not axis.lower <= self.positions[i] <= axis.upper:
                 self.positions[i] = max(axis.lower, min(axis.upper, self.positions[i]))

@@ -59,6 +59,7 @@ class Gripper:
         self.object_at: float | None = None
         self.fault = 0
         self.is_silent = False
+        self.is_held = False
         self.position = 0.0
         self.outputs = [0, 0, 0]
         self._velocity = 0.0
@@ -80,11 +81,25 @@ class Gripper:
         return self._velocity != 0.0 or self._activation == ACTIVATING
 
     @property
+    def powers(self) -> list[bool]:
+        """Whether it is activated."""
+        return [self._activation == ACTIVE]
+
+    def hold(self, is_held: bool) -> None:
+        """A hand between the fingers, or none."""
+        self.is_held = is_held
+
+    def push(self, share: float) -> None:
+        """Its gear locks itself: fingers do not give."""
+
+    @property
     def inputs(self) -> list[int]:
         """The three registers that the host reads."""
         action, request = self.outputs[0] >> 8, self.outputs[1] & 0xFF
         status = action & (ACTIVATE | GO) | self._activation << 4 | self._contact << 6
-        current = 10 if self._velocity else 0
+        force = self.outputs[2] & 0xFF
+        is_pushing = action & GO and (self.is_held or self._contact in (CLOSED_ONTO, OPENED_ONTO))
+        current = 10 if self._velocity else force * 100 // 255 if is_pushing else 0
         return [status << 8, self.fault << 8 | request, round(self.position) << 8 | current]
 
     def feed(self, data: bytes, now_ms: int) -> bytes:
@@ -122,7 +137,7 @@ class Gripper:
             return
         if now_ms - self._heard_ms > SILENCE_MS and self.fault == 0:
             self.fault = NO_COMMUNICATION
-        if action & GO and self.fault == 0:
+        if action & GO and self.fault == 0 and not self.is_held:
             self._move(dt_s)
 
     def _move(self, dt_s: float) -> None:

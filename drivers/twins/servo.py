@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from drivers.dialogue.joint import Joint
 
 
 @dataclass(slots=True)
@@ -18,6 +21,13 @@ class Servo:
     is_powered: bool = False
     is_stuck: bool = False
 
+    @property
+    def effort(self) -> float:
+        """Share of its greatest force, signed as it pushes: all of it against a hand, a tenth to move."""
+        if not self.is_powered or abs(self.goal - self.position) < 1.0:
+            return 0.0
+        return math.copysign(1.0 if self.is_stuck else 0.1, self.goal - self.position)
+
     def step(self, dt_s: float) -> None:
         """Move for `dt_s`."""
         if self.is_stuck or not self.is_powered:
@@ -31,3 +41,16 @@ class Servo:
             self.position, self.velocity = self.goal, 0.0
         else:
             self.position += self.velocity * dt_s
+
+
+def hold(servos: Iterable[Servo], is_held: bool) -> None:
+    """A hand on each, or none."""
+    for servo in servos:
+        servo.is_stuck = is_held
+
+
+def push(servos: Iterable[Servo], joints: Iterable[Joint], share: float) -> None:
+    """Move each by a share of its range towards the middle, and let go: one with power goes back to its goal."""
+    for servo, joint in zip(servos, joints, strict=True):
+        lower, upper = joint.raw_bounds
+        servo.position += math.copysign(share * (upper - lower), (lower + upper) / 2 - servo.position)

@@ -116,7 +116,7 @@ class Post:
 class Guarded:
     """A guardian, its device, and a hand on the intents; `step_s` is how finely time passes, `least` what is motion."""
 
-    def __init__(self, name, folder: Path, monkeypatch, step_s=0.002, may_stall=(), least=0.0):
+    def __init__(self, name, folder: Path, monkeypatch, step_s=0.002, may_stall=(), least=0.0, **limits):
         self.clock, self.step_s, self.least = Clock(), step_s, least
         monkeypatch.setattr(time, "monotonic", self.clock)
         self.asleep_s = 0.0  # what a clock that goes on while the computer sleeps is ahead of ours
@@ -134,17 +134,17 @@ class Guarded:
         self.port = Wire(self.twin, self.clock, n * RETURN_DELAY_S)
         self.port.pass_time = self.pass_time
         self.moved_s, self.where = 0.0, tuple(self.twin.positions)
-        self.guardian = Guardian(read_config(self._config(folder, maps, list(may_stall))))
+        self.guardian = Guardian(read_config(self._config(folder, maps, {"may_stall": list(may_stall), **limits})))
         self.guardian.socket.close()
         self.post = self.guardian.socket = Post()
         self.machine = self.guardian.machine
         self.next_s = self.intent_s = self.clock.now_s
         self.index = 0
 
-    def _config(self, folder, maps, may_stall):
+    def _config(self, folder, maps, limits):
         path = folder / "guardian.json"
         device = {"name": "d", "driver": "-", "section": {"port": "memory", "maps": maps},
-                  "limits": {**LIMITS, "may_stall": may_stall}}  # fmt: skip
+                  "limits": {**LIMITS, **limits}}  # fmt: skip
         fields = {"outputs": self.outputs, "rules": RULES, "devices": [device], "socket_dir": str(folder),
                   "state_dir": str(folder), "log_path": str(folder / "g.jsonl"),
                   "ready_file": str(folder / "ready")}  # fmt: skip

@@ -150,6 +150,25 @@ def test_a_stuck_servo_is_a_fault_and_the_others_stand(name, guarded, judge):
     judge(times_ms)
 
 
+@servos
+def test_a_force_fraction_keeps_an_axis_from_pushing_further_into_a_hand(name, tmp_path, monkeypatch):
+    ahead = []
+    for fraction in (1.0, 0.3):
+        guarded = Guarded(name, tmp_path, monkeypatch, may_stall=["pan", "lift", "grip"], force_fraction=fraction)
+        guarded.arm()
+        for servo in guarded.twin.servos.values():
+            servo.is_stuck = True
+        guarded.go(1.0, (0.5,))
+        assert guarded.state == ACTIVE
+        command = guarded.guardian.units[0].command
+        assert (max(map(abs, command)) < 1e-9) is (fraction < 1.0)
+        ahead.append(max(abs(s.goal - s.position) for s in guarded.twin.servos.values()))
+        guarded.go(1.0, (-0.5,))
+        assert min(guarded.guardian.units[0].command) < 0.0  # the other way is free
+        guarded.close()
+    assert ahead[1] < 0.5 * ahead[0]
+
+
 @pytest.mark.fault("F21")
 @servos
 def test_a_servo_that_is_gone_from_the_bus_stops_the_others(name, guarded, judge):
@@ -433,7 +452,7 @@ def test_an_answer_of_the_previous_request_is_thrown_away_before_the_next():
     read_model = dynamixel.encode(dynamixel.Instruction(1, dynamixel.READ, b"\x00\x00\x02\x00"))
     bench.port.answers = bench.twin.feed(read_model, 1)  # late, and as long as what is asked next
     bench.twin.silent = {1}
-    exchange.begin(bench.host._speaker._get(1, "current_limit"), heard.append, 0.0)
+    exchange.begin(bench.host._speaker.get(1, "current_limit"), heard.append, 0.0)
     for second in (1.0, 2.0, 3.0):
         exchange.advance(second)
     assert isinstance(heard[0], DeviceError)

@@ -162,6 +162,55 @@ def test_a_servo_that_was_set_wrongly_is_not_armed(name):
     assert bench.host.checks[-1].remedy
 
 
+PREMISES = [("dynamixel", "drive_mode", 4), ("dynamixel", "drive_mode", 8), ("dynamixel", "secondary_id", 2),
+            ("dynamixel", "startup", 1), ("dynamixel", "hardware_error", 32), ("dynamixel", "mode", 4),
+            ("feetech", "angular_resolution", 3), ("feetech", "mode", 3)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "register", "value"), PREMISES)
+def test_every_register_on_which_a_limit_rests_is_read_before_power(name, register, value):
+    for number in (0, -1):
+        bench = MemoryBench(name)
+        servo = list(bench.twin.servos)[number]
+        bench.twin.write(servo, register, value)
+        bench.prepared()
+        assert bench.host.phase == OFF
+        assert f"Servo {servo} has {register.replace('_', ' ')} {value}" in bench.host.checks[-1].found
+        assert bench.host.checks[-1].remedy
+        bench.host.arm(bench.now_s)
+        bench.guard(1.0)
+        assert not any(bench.twin.powers)
+
+
+def test_a_reversed_dynamixel_is_no_reason_to_refuse():
+    bench = MemoryBench("dynamixel")
+    bench.twin.write(1, "drive_mode", 1)
+    assert bench.prepared().host.phase == PREPARED
+
+
+@pytest.mark.parametrize("series", ["sts", "scs"])
+def test_a_time_that_was_left_for_a_move_does_not_take_the_place_of_the_speed(series):
+    bench = MemoryBench("feetech")
+    if series == "scs":
+        bench = scs_bench()
+    bench.twin.write(1, "goal_time", 40)
+    bench.prepared()
+    assert bench.host.phase == PREPARED, bench.host.checks
+    assert bench.twin.read(1, "goal_time") == 0
+
+
+@pytest.mark.parametrize("name", ["feetech", "dynamixel"])
+def test_efforts_are_reported_as_the_axis_goes(name):
+    bench = MemoryBench(name).armed()
+    assert bench.host.report.efforts == (0.0, 0.0, 0.0)
+    for servo in bench.twin.servos.values():
+        servo.is_stuck = True
+    bench.guard(0.2, bench.speeds(0.5))
+    assert bench.host.report.efforts == pytest.approx((1.0, 1.0, 1.0), abs=0.01)
+    bench.guard(0.6, bench.speeds(-0.5))
+    assert bench.host.report.efforts == pytest.approx((-1.0, -1.0, -1.0), abs=0.01)
+
+
 def test_a_register_that_does_not_take_its_limit_prevents_arming():
     bench = MemoryBench("feetech")
     store = bench.twin._store
@@ -171,14 +220,18 @@ def test_a_register_that_does_not_take_its_limit_prevents_arming():
     assert "torque_limit" in bench.host.checks[-1].found
 
 
-def test_scs_servos_are_read_one_by_one_and_move_too():
+def scs_bench():
     joints = [{"raw_lower": 200, "raw_upper": 800, **{k: v for k, v in a.items() if "raw" not in k}}
               for a in feetech.DRIVER.example["axes"]]  # fmt: skip
     speaker = feetech.DRIVER.build({"axes": joints, "options": {"series": "scs"}})
     bench = MemoryBench("feetech")
     bench.twin = bench.port.twin = FeetechBus(speaker.joints, "scs")
     bench.host = Positioner(bench.port, 1_000_000, speaker, feetech.DRIVER.declaration)
-    bench.armed()
+    return bench
+
+
+def test_scs_servos_are_read_one_by_one_and_move_too():
+    bench = scs_bench().armed()
     where = list(bench.twin.positions)
     bench.guard(0.4, bench.speeds(0.5))
     assert all(now > before + 0.05 for now, before in zip(bench.twin.positions, where, strict=True))
@@ -221,6 +274,20 @@ def test_a_gripper_holds_what_it_holds_through_stop_and_silence():
     assert bench.twin.position == pytest.approx(120.0, abs=1)
     bench.pass_time(3.0)
     assert bench.twin.position == pytest.approx(120.0, abs=1)
+
+
+def test_a_gripper_tells_its_effort_and_one_that_does_not_repeat_what_it_hears_is_not_armed():
+    bench = MemoryBench("robotiq", force=0.5).armed()
+    bench.twin.object_at = 120.0
+    bench.guard(2.0, [1.0])
+    assert bench.host.report.efforts == pytest.approx((0.5,), abs=0.02)
+    bench = MemoryBench("robotiq").prepared()
+    store = bench.twin._store
+    bench.twin._store = lambda start, values: store(start, (values[0], 255, *values[2:]) if len(values) > 1 else values)
+    bench.host.arm(bench.now_s)
+    bench.guard(3.0)
+    assert bench.host.phase == OFF
+    assert "repeats 255" in bench.host.checks[-1].found
 
 
 def test_a_stop_ends_the_stroke_of_activation():

@@ -1,13 +1,18 @@
 """The port itself: alone, never waiting, and every failure of it one typed error."""
 
 import os
+import select
+import subprocess
+import sys
 import time
 import tty
+from pathlib import Path
 
 import pytest
 
 from bci.errors import DeviceError
 from drivers.dialogue.transport import Port
+from drivers.trial.probe import lasting_name, probe
 
 
 @pytest.fixture
@@ -35,6 +40,34 @@ def test_a_port_belongs_to_one_process(pair):
     _, path = pair
     with Port(path, 115200), pytest.raises(DeviceError, match="in use by another program"):
         Port(path, 115200)
+
+
+USER = """
+import os, sys, time
+port = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_port_that_any_process_has_open_is_not_opened_and_its_name_is_told(pair):
+    device, path = pair
+    user = subprocess.Popen([sys.executable, "-c", USER, path], stdin=-1, stdout=-1)  # asks for no lock
+    assert user.stdout.readline() == b"open\n"
+    name = Path(f"/proc/{user.pid}/comm").read_text().strip()
+    with pytest.raises(DeviceError, match=rf"in use by another program: {name} \({user.pid}\)"):
+        Port(path, 115200)
+    assert f"({user.pid})" in probe(path)
+    assert not select.select([device], [], [], 0.1)[0]  # nothing was said either
+    user.communicate()
+    Port(path, 115200).close()
+
+
+def test_a_port_is_named_by_what_stays_when_it_is_plugged_in_again(tmp_path, pair):
+    _, path = pair
+    assert lasting_name(path, tmp_path) == path
+    (tmp_path / "usb-adapter-0042").symlink_to(path)
+    assert lasting_name(path, tmp_path) == str(tmp_path / "usb-adapter-0042")
 
 
 def test_a_device_that_takes_nothing_more_is_noticed_at_once(pair):

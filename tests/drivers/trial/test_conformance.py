@@ -3,13 +3,17 @@
 import dataclasses
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import entry_points
+from itertools import pairwise
 
 import pytest
 
 from drivers.base import ENTRY_POINTS
 from drivers.devices import feetech
+from drivers.dialogue.driver import SpokenDriver
+from drivers.dialogue.steps import Request
 from drivers.trial import conformance
 from drivers.trial.conformance import examine
 
@@ -68,6 +72,9 @@ def test_a_codec_that_takes_what_was_never_sent_fails():
         conformance.check_round_trip(deaf)
 
 
+SLOW = {**DRIVER.example, "axes": [{**axis, "max_speed": 0.2} for axis in DRIVER.example["axes"]]}
+
+
 class Overreaching(feetech.Feetech):
     """A driver that sends goals far ahead, to a device without a watchdog, and whose orders to stand are no orders."""
 
@@ -80,10 +87,120 @@ class Overreaching(feetech.Feetech):
     disarm = stand
 
 
+class Mute(feetech.Feetech):
+    """A driver that says nothing when its device should stand: its goals are not far ahead, so it soon rests anyway."""
+
+    def stand(self, positions):
+        return Request(b"")
+
+    disarm = stand
+
+
+class Babbling(feetech.Feetech):
+    """A driver whose orders are bytes that mean nothing."""
+
+    def stand(self, positions):
+        return Request(b"stand!")
+
+    disarm = stand
+
+
+class Still(feetech.Feetech):
+    """A driver that never moves: it only asks."""
+
+    def drive(self, positions):
+        return super().watch()
+
+
+class Eager(feetech.Feetech):
+    """A driver that gives power while it prepares."""
+
+    def prepare(self, lease_s, checks):
+        yield from super().prepare(lease_s, checks)
+        yield from super().arm(lease_s, [])
+
+
+class Weak(feetech.Feetech):
+    """A driver that says it has given power, and has not."""
+
+    def set(self, servo, name, value):
+        if name != "torque_enable":
+            yield from super().set(servo, name, value)
+
+
+class Stiff(feetech.Feetech):
+    """A driver that is said to go limp, and keeps its torque."""
+
+    def disarm(self, positions):
+        return self.stand(positions)
+
+
+class Dropping(feetech.Feetech):
+    """A driver that is said to hold, and lets go."""
+
+    def disarm(self, positions):
+        return Request(feetech.sync_write("torque_enable", dict.fromkeys(self.servos, 0), self.series))
+
+
+def failures(make, section=DRIVER.example, **options):
+    section = {**section, "options": {**section["options"], **options}}
+    driver = dataclasses.replace(DRIVER, make=make)
+    results = examine(driver, section, "twin", may_move=True)
+    return {result.trial: result.found for result in results if result.verdict == "failed"}
+
+
 def test_a_driver_that_lets_its_device_go_on_fails():
-    slow = {**DRIVER.example, "axes": [{**axis, "max_speed": 0.2} for axis in DRIVER.example["axes"]]}
-    driver = dataclasses.replace(DRIVER, make=Overreaching)
-    found = {result.trial: result for result in examine(driver, slow, "twin", may_move=True)}
-    for trial in ("set-points cease", "orders", "host is killed"):
-        assert found[trial].verdict == "failed", found[trial]
-    assert "went on" in found["host is killed"].found
+    found = failures(Overreaching, SLOW)
+    assert found.keys() >= {"set-points cease", "standing", "disarming", "stopping", "host is killed"}
+    assert "went on" in found["host is killed"]
+
+
+@pytest.mark.parametrize(("make", "words"), [(Mute, "told nothing"), (Babbling, "let go")])
+def test_a_driver_whose_orders_are_none_fails_although_its_goals_end_soon(make, words):
+    found = failures(make)
+    assert found.keys() == {"standing", "disarming", "stopping"}
+    assert all(words in text for text in found.values()), found
+
+
+def test_a_driver_that_never_moves_shows_nothing():
+    found = failures(Still)
+    assert found.keys() == {"motion", "set-points cease", "standing", "disarming", "stopping", "host is killed"}
+    assert set(found.values()) == {"nothing moved"}
+
+
+@pytest.mark.parametrize(
+    ("make", "trial", "words", "options"),
+    [(Eager, "no power, no motion", "nobody has armed it", {}), (Weak, "preparing and arming", "has none", {}),
+     (Stiff, "disarming", "the device has power", {"is_limp": True}), (Dropping, "disarming", "gave way", {})],
+)  # fmt: skip
+def test_a_driver_that_lies_about_power_fails(make, trial, words, options):
+    assert words in failures(make, **options)[trial]
+
+
+def test_a_device_that_is_said_to_go_limp_passes_when_it_does():
+    assert failures(feetech.Feetech, is_limp=True) == {}
+
+
+class Watched:
+    """A host, and when it was thought of."""
+
+    def __init__(self, host):
+        self.host, self.times_s = host, []
+
+    def __getattr__(self, name):
+        if name in ("hear", "watch", "drive"):
+            self.times_s.append(time.monotonic())
+        return getattr(self.host, name)
+
+
+def test_the_suite_keeps_the_contract_that_it_judges(monkeypatch):
+    hosts, open_ = [], SpokenDriver.open
+
+    def watched(*arguments):
+        hosts.append(Watched(open_(*arguments)))
+        return hosts[-1]
+
+    monkeypatch.setattr(SpokenDriver, "open", watched)
+    assert failures(feetech.Feetech) == {}
+    alone_s = sorted(b - a for host in hosts for a, b in pairwise(host.times_s))
+    assert alone_s[-10] < 0.04  # the longest few may be the machine's
