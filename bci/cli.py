@@ -14,8 +14,7 @@ from bci.errors import BciError
 
 app = typer.Typer(
     name="bci",
-    help="Decode movement intent in real time, and move an assistive device with it. Research software, no medical "
-    "device: wire a hardware emergency stop.",
+    help="Real-time BCI decoder. No medical device: wire a hardware emergency stop.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -137,6 +136,21 @@ def run(
     from bci.console.run import run_profile
 
     raise typer.Exit(run_profile(profile, model, seconds, port, sessions, network, recording))
+
+
+@app.command()
+def stop(
+    session: Annotated[
+        str | None, typer.Argument(metavar="[SESSION]", help="Its folder, or how its name begins; default: all.")
+    ] = None,
+) -> None:
+    """Stop what moves, from any terminal: every session, or one.
+
+    Exit code 0 only when each has answered that it stands in STOP.
+    """
+    from bci.console.stop import stop_sessions
+
+    raise typer.Exit(stop_sessions(session))
 
 
 @app.command()

@@ -35,6 +35,7 @@ class Bench:
     statuses: list[Status] = field(default_factory=list)
     client: GuardianClient | None = None
     index: int = 0
+    is_console: bool = False  # whether looking also says that an operator is here
 
     def start_twin(self) -> subprocess.Popen[bytes]:
         ready = self.folder / "twin.ready"
@@ -92,6 +93,8 @@ class Bench:
         return self.statuses[-1]
 
     def look(self) -> list[Status]:
+        if self.is_console:
+            self.client.beat()
         new = self.client.poll()
         self.statuses += new
         return new

@@ -9,6 +9,9 @@ import time
 import psutil
 import pyxdf
 
+from bci.plan import PLAN_FILE, read_plan
+from drivers.guardian.link import GuardianClient
+
 
 def start(*arguments, **options):
     return subprocess.Popen(
@@ -51,3 +54,20 @@ def story_of(session):
 def active(folder):
     found = [path for path in folder.iterdir() if (path / "guardian.jsonl").exists()] if folder.exists() else []
     return bool(found) and "ACTIVE" in states_of(found[0])
+
+
+def arm(folder, process, seconds=60.0):
+    """Arm the only session of a folder as the caregiver does, as soon as it decodes, until it moves."""
+    deadline = time.monotonic() + seconds
+    client = None
+    while not active(folder):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, story_of(only_session(folder))
+        found = [path for path in folder.iterdir() if (path / PLAN_FILE).exists()] if folder.exists() else []
+        if found and client is None and (plan := read_plan(found[0])).ready_file("loop").exists():
+            client = GuardianClient(plan.runtime, "caregiver")
+        if client is not None and any(status.state == "DISARMED" for status in client.poll()):
+            client.request("arm", "caregiver", "the test")
+        time.sleep(0.5)
+    if client is not None:
+        client.close()

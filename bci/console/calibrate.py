@@ -7,6 +7,7 @@ import secrets
 import shutil
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,8 @@ class Guide:
 
     def show(self, console: Console) -> None:
         """Show it until it is over, or until the operator leaves with q or Ctrl-C."""
-        with key_presses() as pressed:
+        pressed: deque[str] = deque()
+        with key_presses(pressed.extend):
             if not console.is_terminal:
                 self._follow(console, None, pressed)
                 return
@@ -154,12 +156,13 @@ class Guide:
         """Stop reading."""
         self._wizard.close()
 
-    def _follow(self, console: Console, live: Live | None, pressed: Any) -> None:
+    def _follow(self, console: Console, live: Live | None, pressed: deque[str]) -> None:
         drawn_s = 0.0
         leaving_s: float | None = None
         while not self.session.is_over:
             self.session.check()
-            for key in pressed():
+            while pressed:
+                key = pressed.popleft()
                 if key in WORDS:
                     ask(self.session.plan.runtime, WORDS[key])
                 if key == "q":

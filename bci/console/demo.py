@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from pathlib import Path
 
 from bci.configs import find_profile
+from bci.console.operator import Operator
 from bci.console.screen import Screen
 from bci.console.summary import print_summary
-from bci.console.watch import Watch, ends_on_sigterm, show
+from bci.console.watch import Watch, ends_on_sigterm, show, start
 from bci.live.session import Session
 from bci.live.stage import TRIALS_FILE
 from bci.plan import Demonstration, Display, create_plan
@@ -58,19 +60,19 @@ def run_demo(
     )
     configure(plan.lsl_scope, plan.lsl_session_id)
     session = Session(plan, "node-avr" if device == "node-avr" else profile.device.port)
-    with ends_on_sigterm():
-        with console.status("starting (the first time on a machine compiles the kernels, about half a minute)"):
-            session.start()
+    operator = Operator(plan)
+    with ends_on_sigterm(), operator.listening():
+        start(session, operator, console, "starting (the first time on a machine compiles the kernels, half a minute)")
         with session:
             where = f": {session.display_url}" if has_display else ": a cup, picked up by thought"
             title = f"bci demo{where}" if task == "cup" else f"bci demo {task}"
-            watch = Watch(session, title, seconds, arms_itself=hand is None)
+            watch = Watch(session, operator, title, seconds, arms_itself=hand is None)
             try:
                 show(watch, console)
             finally:
                 watch.close()
-                with console.status("stopping the device, closing the recording"):
-                    session.close()
+                with console.status("closing the recording"):
+                    session.close(sys.exception())
     trials_file = plan.path(TRIALS_FILE)
     if not trials_file.exists():
         console.print(f"Ended early. What was recorded is in {plan.folder}.")

@@ -1,37 +1,97 @@
-"""Single key presses from a terminal, without waiting for Enter; nothing where there is no terminal."""
+"""Single key presses from a terminal, read by a thread that never draws: a terminal that nobody reads delays none."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import select
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+EVERY_S = 0.02
+GONE = ""  # is read once when the terminal has gone
 
 
 @contextlib.contextmanager
-def key_presses() -> Iterator[Callable[[], str]]:
-    """Give a function that returns the keys pressed since its last call; the terminal is restored at the end."""
+def key_presses(
+    act: Callable[[str], None], tend: Callable[[], None] = lambda: None
+) -> Iterator[threading.Thread | None]:
+    """Read the terminal until the end, then restore it; nothing, and None, where there is no terminal.
+
+    Ctrl-Z, Ctrl-S and Ctrl-Q are keys like others; Ctrl-C remains an interrupt. After a pause of the process (SIGCONT)
+    the terminal is set up again. Call it in the main thread.
+
+    Parameters
+    ----------
+    act : callable
+        Given, in the reading thread, what was read at once: mostly one key; `GONE` when the terminal has gone.
+    tend : callable
+        Called in the same thread, about 50 times a second.
+
+    Yields
+    ------
+    Thread or None
+        The one that reads: when it has ended, nobody hears a key any more.
+    """
     if not sys.stdin.isatty() or sys.platform == "win32":
-        yield lambda: ""
+        yield None
         return
+    terminal, closing = sys.stdin.fileno(), threading.Event()
+    thread = threading.Thread(target=_read, args=(terminal, closing, act, tend), name="keys", daemon=True)
+    with _keys_as_they_come(terminal):
+        thread.start()
+        try:
+            yield thread
+        finally:
+            closing.set()
+            thread.join(1.0)
+
+
+def _read(terminal: int, closing: threading.Event, act: Callable[[str], None], tend: Callable[[], None]) -> None:
+    is_there = True
+    while not closing.wait(0.0 if is_there else EVERY_S):
+        if is_there and select.select([terminal], [], [], EVERY_S)[0]:
+            try:
+                pressed = os.read(terminal, 64)
+            except OSError:
+                pressed = b""
+            is_there = bool(pressed)
+            act(pressed.decode(errors="replace") if is_there else GONE)
+        tend()
+
+
+@contextlib.contextmanager
+def _keys_as_they_come(terminal: int) -> Iterator[None]:
+    """No line, no echo, no flow control, no suspending; restored without waiting for output that nobody reads."""
     import termios
-    import tty
 
-    terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
+
+    def take_over(number: int = 0, frame: FrameType | None = None) -> None:
+        if os.tcgetpgrp(terminal) == os.getpgrp():  # in the background the terminal is somebody else's
+            termios.tcsetattr(terminal, termios.TCSANOW, _raw(before))
+
+    resumed = signal.signal(signal.SIGCONT, take_over)
     try:
-        tty.setcbreak(terminal)
-        yield lambda: _pressed(terminal)
+        take_over()
+        yield
     finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+        signal.signal(signal.SIGCONT, resumed)
+        termios.tcflush(terminal, termios.TCIFLUSH)  # keys for us are no commands for the shell
+        termios.tcsetattr(terminal, termios.TCSANOW, before)
 
 
-def _pressed(terminal: int) -> str:
-    keys = ""
-    while select.select([terminal], [], [], 0)[0]:
-        pressed = os.read(terminal, 64).decode(errors="ignore")
-        if not pressed:
-            break
-        keys += pressed
-    return keys
+def _raw(modes: list[Any]) -> list[Any]:
+    import termios
+
+    raw = [*modes[:6], list(modes[6])]
+    raw[0] &= ~(termios.IXON | termios.IXOFF)
+    raw[3] &= ~(termios.ICANON | termios.ECHO | termios.IEXTEN)
+    for key in (termios.VSUSP, termios.VQUIT):
+        raw[6][key] = b"\0"  # disabled: it is read like others
+    raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
+    return raw

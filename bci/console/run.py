@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from bci.configs import find_profile
+from bci.console.operator import Operator
 from bci.console.screen import Screen
 from bci.console.summary import print_summary
-from bci.console.watch import Watch, ends_on_sigterm, show
+from bci.console.watch import Watch, ends_on_sigterm, show, start
 from bci.decoding.model import load_model
 from bci.errors import ModelError
 from bci.live.session import Session
 from bci.plan import create_plan
 from bci.profile import Profile, load_profile
 from bci.streams.network import configure
-from drivers.twins import TWINS
 
 
 def run_profile(
@@ -34,18 +35,17 @@ def run_profile(
     configure(plan.lsl_scope, plan.lsl_session_id)
     port = port or profile.device.port
     session = Session(plan, port)
-    with ends_on_sigterm():
-        with console.status(f"waiting for stream '{profile.stream.name}'"):
-            session.start()
+    operator = Operator(plan)
+    with ends_on_sigterm(), operator.listening():
+        start(session, operator, console, f"waiting for stream '{profile.stream.name}'")
         with session:
-            only_twins = all(where in TWINS for where in (port, *(device.port for device in profile.devices)))
-            watch = Watch(session, f"bci run {profile.name} → {port}", seconds, arms_itself=only_twins)
+            watch = Watch(session, operator, f"bci run {profile.name} → {port}", seconds)
             try:
                 show(watch, console)
             finally:
                 watch.close()
-                with console.status("stopping the device, closing the recording"):
-                    session.close()
+                with console.status("closing the recording"):
+                    session.close(sys.exception())
     print_summary(console, plan, None)
     return 0
 

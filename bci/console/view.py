@@ -21,6 +21,7 @@ STATE_STYLES = {"ACTIVE": "bold green", "ARMED": "green", "HOLD": "yellow", "FAU
 MAP_WIDTH, MAP_HEIGHT = 33, 11
 NUMBERS_WIDTH = 28
 CHECK_LINES, CHECK_WIDTH = 16, 49
+NEWS_LINES = 3
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Snapshot:
     events: Sequence[str] = field(default_factory=tuple)
     checks: Sequence[Check] = field(default_factory=tuple)
     keys: str = "space stop   q quit"
+    answer: str = ""
+    alarm: str = ""
 
 
 def draw(snapshot: Snapshot) -> RenderableType:
@@ -65,8 +68,12 @@ def draw(snapshot: Snapshot) -> RenderableType:
     body: RenderableType = Columns([left, _numbers(snapshot)], padding=(0, 1))
     if shows_checks(snapshot):
         body = draw_checks(snapshot.checks)
-    events = Text("\n".join(list(snapshot.events)[-3:]) or " ", style="dim", no_wrap=True, overflow="ellipsis")
-    return Group(_header(snapshot), body, events, Text(snapshot.keys, style="reverse"))
+    answer = [Text(snapshot.answer, no_wrap=True, overflow="ellipsis")] if snapshot.answer else []
+    alarm = [Text(snapshot.alarm, style="bold white on red")] if snapshot.alarm else []
+    n_events = NEWS_LINES - len(answer) - len(alarm)  # they have the room of the oldest events
+    told = "\n".join(list(snapshot.events)[-n_events:]) or " "
+    events = Text(told, style="dim", no_wrap=True, overflow="ellipsis")
+    return Group(*alarm, _header(snapshot), body, events, *answer, Text(snapshot.keys, style="reverse"))
 
 
 def shows_checks(snapshot: Snapshot) -> bool:

@@ -16,9 +16,10 @@ import numpy as np
 from rich.console import Console
 from rich.live import Live
 
-from bci.console.keys import key_presses
+from bci.console.operator import Operator
 from bci.console.view import Snapshot, World, draw, shows_checks
-from bci.live.session import Session
+from bci.errors import SessionError
+from bci.live.session import Session, cause_of
 from bci.live.trouble import read_trouble
 from bci.streams.latest import LatestSamples
 
@@ -28,8 +29,8 @@ LATENCY_BINS = 3000
 DEMO_GRACE_S = 60.0  # for a device that is refused power again and again
 REARM_AFTER_S = 1.0
 UNANSWERED_S = 0.3  # a stop that nobody confirms for longer is said on the screen
+UNANSWERED = "STOP HAS NO ANSWER from the guardian: cut the motor supply now"
 QUALITY = "signals quality: channels "  # how the loop's event begins that counts the channels in use
-VERBS = {" ": "stop", "a": "arm", "d": "disarm", "f": "acknowledge", "r": "reset_stop"}
 PHASES = {"observation": "watch the hand and imagine moving it", "closed_loop": "closed loop"}
 KEYS = "space stop   a arm   d disarm   f accept fault   r reset stop   q quit"
 
@@ -41,16 +42,22 @@ class Watch:
     ----------
     session : Session
         Running.
+    operator : Operator
+        Who asks, with keys.
     title : str
         First line of the screen.
     total_s : float or None
         How long it will take.
     arms_itself : bool
-        Whether the device is armed as soon as there is a decoder: only for the software twin.
+        Whether the device is armed as soon as there is a decoder, until somebody stops or disarms: only the twin of
+        the demo.
     """
 
-    def __init__(self, session: Session, title: str, total_s: float | None, arms_itself: bool) -> None:
+    def __init__(
+        self, session: Session, operator: Operator, title: str, total_s: float | None, arms_itself: bool = False
+    ) -> None:
         self.session = session
+        self.operator = operator
         self.title = title
         self.total_s = total_s
         self.phase = "waiting for signals"
@@ -58,7 +65,7 @@ class Watch:
         self._arms_itself = arms_itself
         self._outputs = session.plan.profile.decoder.outputs
         self._start_s = time.monotonic()
-        self._asked_s = -math.inf
+        self._asked_s = self._drawn_s = -math.inf
         self._readers = {
             name: LatestSamples(f"bci-{session.plan.session_id}-{name}")
             for name in ("intents", "latency", "events", *(("world", "cues") if session.plan.demonstration else ()))
@@ -80,7 +87,9 @@ class Watch:
         return time.monotonic() - self._start_s
 
     def look(self) -> None:
-        """Take in everything new, and arm the twin when it may be armed."""
+        """Tell the guardian that somebody is here, take in everything new, and arm the twin when it may be armed."""
+        self.session.beat()
+        self.operator.write_down()
         for status in self.session.poll():
             self._state, self._reason = status.state, status.reason
             self._axes, self._positions = status.axes, status.position
@@ -99,19 +108,27 @@ class Watch:
         for _, values in self._new("world"):
             k = len(self._outputs)
             self._world = World(tuple(values[:k]), tuple(values[k : 2 * k]), values[2 * k] > 0.5, values[-1] > 0.5)
-        if self.session.stop_unanswered_s > UNANSWERED_S:
-            self._reason = "STOP HAS NO ANSWER from the guardian: cut the motor supply now"
         self._trouble = read_trouble(self.session.plan, "signal")
         self._unread = self._unread or read_trouble(self.session.plan, "recording")
+        self._arms_itself &= self._state != "STOP" and not self.operator.has_intervened
         self._arm_when_possible()
 
-    def press(self, keys: str) -> bool:
-        """Do what the operator asks; false to quit."""
-        for key in keys:
-            if key in VERBS:
-                self.session.request(VERBS[key])
-        self._arms_itself &= " " not in keys and "d" not in keys
-        return "q" not in keys
+    @property
+    def is_late(self) -> bool:
+        """Whether its time is up; a demo has some more, to finish."""
+        grace_s = 0.0 if self.session.plan.demonstration is None else DEMO_GRACE_S
+        return bool(self.total_s) and self.elapsed_s >= (self.total_s or 0.0) + grace_s
+
+    def draw(self, console: Console, live: Live | None) -> None:
+        """Draw the screen, or print a line where there is none, as often as is good to read."""
+        now_s = time.monotonic()
+        if now_s - self._drawn_s < (LINE_EVERY_S if live is None else DRAW_EVERY_S):
+            return
+        self._drawn_s = now_s
+        if live is None:
+            console.print(_line(self.snapshot()))
+        else:
+            live.update(draw(self.snapshot()), refresh=True)
 
     def snapshot(self) -> Snapshot:
         """Everything on the screen now."""
@@ -137,6 +154,8 @@ class Watch:
             events=tuple(self._events),
             checks=() if self.session.client is None else self.session.client.checks,
             keys=KEYS,
+            answer=self.operator.answer,
+            alarm=UNANSWERED if self.operator.stop_unanswered_s > UNANSWERED_S else "",
         )
 
     def close(self) -> None:
@@ -163,41 +182,67 @@ class Watch:
         if not self.session.plan.ready_file("decoder").exists():
             return
         if not self.session.plan.demonstration:
-            self.phase = "decoding"
+            self.phase = "decoding; key a arms" if self._state == "DISARMED" else "decoding"
         elif self.phase == PHASES["observation"] and not self._arms_itself:
             self.phase = "ready: key a arms"
         may_arm = self._arms_itself and not self._trouble
         if may_arm and self._state == "DISARMED" and now_s - self._asked_s > REARM_AFTER_S:
             self._asked_s = now_s
-            self.session.request("arm")
+            self.session.arm_itself()
 
 
 def show(watch: Watch, console: Console) -> None:
     """Show the session until it is over, its time is up, or the operator presses q or Ctrl-C.
 
+    The device is disarmed before the screen is given back, which a terminal that nobody reads may keep waiting.
+
     Raises
     ------
     SessionError
-        When one of its processes died.
+        When one of its processes died, or nobody hears keys any more.
     """
-    with ends_on_sigterm(), key_presses() as pressed, _screen(console) as live:
-        drawn_s = -math.inf
-        every_s = DRAW_EVERY_S if console.is_terminal else LINE_EVERY_S
-        while watch.press(pressed()) and not watch.session.is_over:
-            watch.session.check()
+    session, operator = watch.session, watch.operator
+    with _screen(console) as live:
+        try:
+            while not session.is_over and not operator.is_leaving and not watch.is_late:
+                session.check()
+                if operator.is_deaf:
+                    raise SessionError("The console hears no keys any more.", "Start the session again.")
+                watch.look()
+                watch.draw(console, live)
+                time.sleep(0.02)
             watch.look()
-            grace_s = 0.0 if watch.session.plan.demonstration is None else DEMO_GRACE_S
-            if watch.total_s and watch.elapsed_s >= watch.total_s + grace_s:
-                break
-            if time.monotonic() - drawn_s >= every_s:
-                drawn_s = time.monotonic()
-                if live is not None:
-                    live.update(draw(watch.snapshot()), refresh=True)
-                else:
-                    console.print(_line(watch.snapshot()))
-            time.sleep(0.02)
-        watch.look()
-        watch.session.check()  # over, or dead?
+            session.check()  # over, or dead?
+            if operator.is_leaving:
+                session.ending = ("caregiver", operator.ending)
+        finally:
+            error = sys.exception()
+            operator.note("end", ": ".join(session.ending if error is None else cause_of(error)))
+            operator.write_down()
+            session.disarm(error)
+
+
+def start(session: Session, operator: Operator, console: Console, what: str) -> None:
+    """Start a session while keys are heard already: a stop then means no motion, q no session.
+
+    Raises
+    ------
+    SessionError
+        When it could not start, or was left before it had.
+    """
+    with console.status(what) as status:
+        told = ""
+
+        def look() -> None:
+            nonlocal told
+            operator.write_down()
+            if operator.is_leaving:
+                raise SessionError(f"The session was left before it had started: {operator.ending}.")
+            if operator.answer != told:
+                told = operator.answer
+                status.update(f"{what} · {told}")
+
+        session.start(look)
 
 
 @contextmanager
@@ -224,6 +269,8 @@ def ends_on_sigterm() -> Iterator[None]:
 
 
 def _line(s: Snapshot) -> str:
+    alarm = f"\n         {s.alarm}" if s.alarm else ""
     trials = f", {s.n_successes} of {s.n_trials} movements" if s.n_trials else ""
     refused = [f"\n         refused: {c.subject}: {c.found}. {c.remedy}" for c in s.checks if not c.is_ok]
-    return f"{s.elapsed_s:5.0f} s  {s.device_state:<9} {s.phase}{trials}" + "".join(refused if shows_checks(s) else ())
+    told = "".join(refused if shows_checks(s) else ())
+    return f"{s.elapsed_s:5.0f} s  {s.device_state:<9} {s.phase}{trials}{told}{alarm}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,9 @@ class Child:
         return self.popen.poll() is None
 
     def complaint(self) -> str:
-        """The last line that the process wrote, or its exit code when it wrote nothing."""
+        """By what it was killed, else the last line that the process wrote, or its exit code when it wrote nothing."""
+        if self.popen.returncode is not None and self.popen.returncode < 0:
+            return f"it was ended by {signal.Signals(-self.popen.returncode).name}"
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else f"it ended with code {self.popen.returncode} and said nothing"
 
@@ -66,8 +69,10 @@ def start_child(name: str, arguments: Sequence[str], folder: Path) -> Child:
     return Child(name, popen, log)
 
 
-def wait_until_ready(child: Child, ready_file: Path, patience_s: float) -> None:
-    """Wait for a process to say that it is ready.
+def wait_until_ready(
+    child: Child, ready_file: Path, patience_s: float, meanwhile: Callable[[], None] = lambda: None
+) -> None:
+    """Wait for a process to say that it is ready; `meanwhile` is called again and again, and may raise.
 
     Raises
     ------
@@ -80,4 +85,5 @@ def wait_until_ready(child: Child, ready_file: Path, patience_s: float) -> None:
             raise SessionError(f"The {child.name} could not start: {child.complaint()}", f"Its log is {child.log}.")
         if time.monotonic() > deadline:
             raise SessionError(f"The {child.name} was not ready after {patience_s:g} s.", f"Its log is {child.log}.")
+        meanwhile()
         time.sleep(0.01)

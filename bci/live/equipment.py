@@ -17,6 +17,7 @@ from drivers.dialogue.transport import identity
 from drivers.guardian.settings import load_driver
 from drivers.twins import TWINS
 
+OPERATOR_S = 0.5  # the console may be silent for so long
 RULES = ("lease_ms", "hold_to_disarm_ms", "idle_to_disarm_s", "spool_ms", "user_may_arm")
 
 
@@ -84,8 +85,12 @@ def device_config(device: Device, port: str) -> dict[str, Any]:
     }
 
 
-def guardian_config(plan: Plan, ports: Mapping[str, str], state_dir: Path) -> dict[str, Any]:
+def guardian_config(
+    plan: Plan, ports: Mapping[str, str], state_dir: Path, *, arms_itself: bool = False
+) -> dict[str, Any]:
     """The guardian's configuration; where devices differ in their times, the strictest holds for all.
+
+    Nothing moves while the operator's console is silent, unless a stop button is wired to every device.
 
     Parameters
     ----------
@@ -95,6 +100,8 @@ def guardian_config(plan: Plan, ports: Mapping[str, str], state_dir: Path) -> di
         From a device's name to its port, twins included.
     state_dir : Path
         Where a latched stop survives.
+    arms_itself : bool
+        Whether the session may arm without a person: a demonstration with nothing but software twins.
     """
     profile, devices = plan.profile, plan.profile.all_devices
     limits = [device.limits for device in devices]
@@ -107,6 +114,8 @@ def guardian_config(plan: Plan, ports: Mapping[str, str], state_dir: Path) -> di
             "idle_to_disarm_s": min(limit.idle_to_disarm_s for limit in limits),
             "spool_s": max(limit.spool_ms for limit in limits) / 1e3,
             "user_may_arm": all(limit.user_may_arm for limit in limits),
+            "operator_s": 0.0 if all(device.stop_button for device in devices) else OPERATOR_S,
+            "arms_itself": arms_itself,
         },
         "devices": [device_config(device, ports[device.name]) for device in devices],
         "intents_hz": 1000.0 / profile.features.bin_ms,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,7 @@ from typing import Self
 from bci.compiled import is_writable
 from bci.errors import SessionError
 from bci.live.children import Child, start_child, wait_until_ready
+from bci.live.control import announce
 from bci.live.equipment import device_section, guardian_config, twin_module
 from bci.plan import Calibration, Plan, write_json
 from bci.profile import Device
@@ -35,6 +37,10 @@ ENDING = (
 )  # the twins come last: they outlive the guardian; the recorder outlives whom it records
 
 
+class ProcessDiedError(SessionError):
+    """A process of a session that runs has died."""
+
+
 class Session:
     """The processes of one session: twin, guardian, recorder, simulated peers, loop and stage, as far as it needs them.
 
@@ -53,20 +59,28 @@ class Session:
         self.port = port
         self.children: dict[str, Child] = {}
         self.client: GuardianClient | None = None
+        self.ending = ("supervisor", "the session is over")  # who ends it when nothing else does, and why
+        self._meanwhile: Callable[[], None] = lambda: None
 
-    def start(self) -> None:
+    def start(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Start every process that the plan wants, and wait until the loop is ready.
+
+        Parameters
+        ----------
+        meanwhile : callable
+            Called again and again while it waits; what it raises ends the start.
 
         Raises
         ------
         SessionError
             When one could not start, with its own words; what had started is ended.
         """
+        self._meanwhile = meanwhile
         try:
             self._start()
-        except BaseException:
+        except BaseException as error:
             has_begun = bool(self.children)
-            self.close()
+            self.close(error)
             if not has_begun:  # nothing was done and nothing is worth keeping
                 shutil.rmtree(self.plan.folder, ignore_errors=True)
             raise
@@ -77,22 +91,21 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        self.close(error)
 
     def poll(self) -> list[Status]:
         """What the guardian reports since the last call."""
         return [] if self.client is None else self.client.poll()
 
-    def request(self, verb: str) -> None:
-        """Ask the guardian for something as the caregiver, who sits at this terminal."""
+    def beat(self) -> None:
+        """Tell the guardian that the console lives; from the loop that draws, so that a stuck screen falls silent."""
         if self.client is not None:
-            self.client.request(verb, "caregiver")
+            self.client.beat()
 
-    @property
-    def stop_unanswered_s(self) -> float:
-        """For how long a stop has been asked for without the guardian having reported it; 0 without one."""
-        asked_s = None if self.client is None else self.client.stop_asked_s
-        return 0.0 if asked_s is None else time.monotonic() - asked_s
+    def arm_itself(self) -> None:
+        """Ask for power without a person; the guardian grants it to the twins of a demonstration only."""
+        if self.client is not None:
+            self.client.request("arm", "supervisor", "the demo arms its twin")
 
     def check(self) -> None:
         """Raise when a process of the session has died; one that performs a task may end, when it is done.
@@ -104,7 +117,8 @@ class Session:
         """
         for child in self.children.values():
             if not child.is_running and not (child.name in PERFORMERS and child.popen.returncode == 0):
-                raise SessionError(f"The {child.name} died: {child.complaint()}", f"Its log is {child.log}.")
+                complaint = child.complaint().rstrip(".")
+                raise ProcessDiedError(f"The {child.name} died: {complaint}.", f"Its log is {child.log}.")
 
     @property
     def display_url(self) -> str:
@@ -116,12 +130,16 @@ class Session:
         """Whether the task is finished."""
         return any(not child.is_running for name, child in self.children.items() if name in PERFORMERS)
 
-    def close(self) -> None:
-        """Disarm the device, then end every process; what was recorded is closed properly."""
+    def disarm(self, error: BaseException | None = None) -> None:
+        """Take the device's power, naming what ends the session; once, later calls do nothing."""
         if self.client is not None:
-            self._disarm(self.client)
+            self._disarm(self.client, *(self.ending if error is None else cause_of(error)))
             self.client.close()
             self.client = None
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Disarm the device, then end every process; what was recorded is closed properly."""
+        self.disarm(error)
         twins = [name for name in self.children if name.startswith("twin")]
         for name in (*ENDING, *twins):
             child = self.children.pop(name, None)
@@ -129,11 +147,12 @@ class Session:
                 child.stop(30.0 if name == "recorder" else 5.0)
         shutil.rmtree(self.plan.runtime, ignore_errors=True)
 
-    def _disarm(self, client: GuardianClient) -> None:
-        client.request("disarm", "supervisor")
-        deadline = time.monotonic() + STOP_PATIENCE_S
-        while time.monotonic() < deadline and self.children["guardian"].is_running:
-            if any(status.state in ("DISARMED", "FAULT", "STOP") for status in client.poll()):
+    def _disarm(self, client: GuardianClient, role: str, cause: str) -> None:
+        client.request("disarm", role, cause)
+        asked_s = time.monotonic()
+        while time.monotonic() < asked_s + STOP_PATIENCE_S and self.children["guardian"].is_running:
+            news = [status for status in client.poll() if status.stamp_s >= asked_s]
+            if any(status.state in ("DISARMED", "FAULT", "STOP") for status in news):
                 return
             time.sleep(0.01)
 
@@ -142,6 +161,7 @@ class Session:
         if plan.calibration is not None:
             self._start_calibration(plan.calibration)
             return
+        announce(plan.runtime, plan.folder)
         self._start_guardian()
         self.client = GuardianClient(plan.runtime, "operator")
         if plan.is_recorded:
@@ -177,7 +197,8 @@ class Session:
         for device in plan.profile.all_devices:
             if ports[device.name] in TWINS:
                 ports[device.name] = self._start_twin(device, ports[device.name])
-        config = guardian_config(plan, ports, state)
+        arms_itself = plan.demonstration is not None and not is_real
+        config = guardian_config(plan, ports, state, arms_itself=arms_itself)
         path = plan.path("guardian.json")
         write_json(path, config)
         self._wait(self._launch("guardian", "drivers.guardian.process", str(path)), 10.0)
@@ -199,7 +220,18 @@ class Session:
         return self.children[name]
 
     def _wait(self, child: Child, patience_s: float) -> None:
-        wait_until_ready(child, self.plan.ready_file(child.name), patience_s)
+        wait_until_ready(child, self.plan.ready_file(child.name), patience_s, self._meanwhile)
+
+
+def cause_of(error: BaseException) -> tuple[str, str]:
+    """In which role, and by what, an exception ends a session."""
+    if isinstance(error, KeyboardInterrupt):
+        return "signal", "SIGINT, as Ctrl-C sends it"
+    if isinstance(error, SystemExit):
+        return "signal", "SIGTERM"
+    if isinstance(error, ProcessDiedError):
+        return "process", error.problem.rstrip(".")
+    return "supervisor", f"the session failed: {error}"
 
 
 def _state_dir() -> Path:

@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ REQUESTS_SOCKET = "requests.sock"  # of their own: a full queue of intents takes
 FOLLOW_EVERY_S = 0.5
 FORGET_AFTER_S = 3.0
 MAX_DATAGRAM = 65536
-FOLLOW, INTENT, REQUEST, STATUS, CHECKS = b"f", b"i", b"r", b"s", b"c"
+BEAT_EVERY_S = 0.1
+FOLLOW, BEAT, INTENT, REQUEST, STATUS, CHECKS = b"f", b"b", b"i", b"r", b"s", b"c"
 MOST_AT_ONCE = 64  # so that nobody who talks much keeps the guardian from its devices
 
 
@@ -54,6 +55,10 @@ class Status:
         Answers of the devices that were not understood or not believed.
     note : str
         What else the devices say, for example ``object held``.
+    answer : str
+        What came of the last request.
+    answer_to : int
+        Number of that request.
     """
 
     stamp_s: float
@@ -68,18 +73,27 @@ class Status:
     acknowledged_s: float = math.nan
     n_bad_replies: int = 0
     note: str = ""
+    answer: str = ""
+    answer_to: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody wants something: verb is arm, disarm, stop, acknowledge or reset_stop; role as in `machine.ROLES`."""
+    """Somebody wants something: verb is arm, disarm, stop, acknowledge or reset_stop; role as in `machine.ROLES`.
+
+    ``origin`` says by which key, terminal or cause; ``number`` is another for each request, and the same when one is
+    repeated: it is answered and logged once.
+    """
 
     verb: str
     role: str
+    origin: str = ""
+    number: int = field(default=0, compare=False)
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=lambda scalar: scalar.item()).encode  # NumPy's scalars
 _said: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
+    BEAT: msgspec.msgpack.Decoder(float),
     INTENT: msgspec.msgpack.Decoder(Intent),
     REQUEST: msgspec.msgpack.Decoder(Request),
 }
@@ -117,25 +131,34 @@ class GuardianClient:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind(str(self._path))
-        self._followed_s = -math.inf
+        self._followed_s = self._beaten_s = -math.inf
         self.checks: tuple[Check, ...] = ()
 
     def send_intent(self, intent: Intent) -> None:
         """Hand over the intent of one bin."""
         self._say(INTENT + _encode(intent))
 
-    def request(self, verb: str, role: str) -> None:
-        """Ask for arm, disarm, stop, acknowledge or reset_stop as user or caregiver.
+    def beat(self) -> None:
+        """Say that the operator's console is alive; call it from the loop that draws, as often as it turns."""
+        now_s = time.monotonic()
+        if now_s - self._beaten_s >= BEAT_EVERY_S:
+            self._beaten_s = now_s
+            self._say(BEAT + _encode(now_s))
+
+    def request(self, verb: str, role: str, origin: str = "") -> int:
+        """Ask for arm, disarm, stop, acknowledge or reset_stop, and say by what; return the request's number.
 
         What finds the guardian's queue full is said again by the next `poll`, in order.
         """
-        self._unsaid.append(Request(verb, role))
+        number = time.monotonic_ns()
+        self._unsaid.append(Request(verb, role, origin, number))
         if verb == "stop":
             self._stop = self._unsaid[-1]
             self.stop_asked_s = time.monotonic()
         elif verb == "reset_stop":
             self.stop_asked_s = None  # whoever resets it repeats it no more; it goes before, in the same queue
         self._ask()
+        return number
 
     def poll(self) -> list[Status]:
         """Return what the guardian reported since the last call, oldest first; never waits."""
@@ -189,6 +212,8 @@ class GuardianSocket:
     ----------
     requests : socket.socket
         Readable when somebody asks for something; for `select`, read by `asked`.
+    beat_s : float
+        When the operator's console last said that it was alive, by its own stamp: what waited in a queue is old.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -196,6 +221,7 @@ class GuardianSocket:
         self._socket, self.requests = _bound(self._path), _bound(self._requests_path)
         self._clients: dict[str, float] = {}
         self._checks = b""
+        self.beat_s = -math.inf
 
     def fileno(self) -> int:
         """For `select`."""
@@ -224,6 +250,8 @@ class GuardianSocket:
                 message = _parse(data)
                 if isinstance(message, Intent):
                     messages.append(message)
+                elif isinstance(message, float) and message > self.beat_s:
+                    self.beat_s = message
         return messages
 
     def report(self, status: Status) -> None:
@@ -267,12 +295,12 @@ def _bound(path: Path) -> socket.socket:
     return end
 
 
-def _parse(data: bytes) -> Intent | Request | None:
+def _parse(data: bytes) -> Intent | Request | float | None:
     decoder = _said.get(data[:1])
     if decoder is None:
         return None
     try:
-        message: Intent | Request = decoder.decode(data[1:])
+        message: Intent | Request | float = decoder.decode(data[1:])
     except msgspec.DecodeError:
         return None
     return message

@@ -22,7 +22,8 @@ DISARMED, CHECKING, ARMED, ACTIVE, HOLD, FAULT, STOP = (
     "STOP",
 )
 USER, CAREGIVER, SUPERVISOR, DEVICE = "user", "caregiver", "supervisor", "device"
-ROLES = (USER, CAREGIVER, SUPERVISOR, DEVICE)
+PROCESS, SIGNAL = "process", "signal"  # one that died, one that ended the session
+ROLES = (USER, CAREGIVER, SUPERVISOR, DEVICE, PROCESS, SIGNAL)
 FRESH_TO_ACT = 5  # consecutive good intents before anything moves
 RAMP_S = 0.3  # from standing to full authority
 CHECKING_LIMIT_S = 5.0
@@ -32,6 +33,7 @@ POWERED = (ARMED, ACTIVE, HOLD)
 LATCHED = (FAULT, STOP)
 RECENT_S = 2.0
 MOST_RECENT = 512
+DESERTED = "the operator's console is silent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,10 @@ class Rules:
         How long the device stands powered before anything moves.
     user_may_arm : bool
         Whether the participant may arm and accept faults; resetting a stop stays with the caregiver.
+    operator_s : float
+        When the operator's console is silent for longer, nothing moves and nothing is armed; 0 waits for no console.
+    arms_itself : bool
+        Whether the session may arm without a person: only a demonstration whose devices are all software twins.
     """
 
     lease_s: float = 0.1
@@ -58,6 +64,8 @@ class Rules:
     idle_to_disarm_s: float = 60.0
     spool_s: float = 1.0
     user_may_arm: bool = False
+    operator_s: float = 0.0
+    arms_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,8 @@ class Machine:
     Attributes
     ----------
     state, reason, role : str
-        Where it is, why, and who led it there: user, caregiver, supervisor (the guardian itself) or device.
+        Where it is, why, and who led it there: user, caregiver, supervisor (the session or the guardian itself),
+        device, process (which died) or signal.
     since_s : float
         Since when.
     entries : deque of Entry
@@ -106,7 +115,7 @@ class Machine:
         self.role = SUPERVISOR
         self.since_s = now_s
         self.intent: Intent | None = None
-        self._good_s = -math.inf
+        self._good_s = self._operator_s = -math.inf
         self._wish_s = now_s
         self._n_good = 0
         self.last_complaint = ""
@@ -115,22 +124,31 @@ class Machine:
         self._dwell = (-math.inf, -math.inf)
         self.entries: deque[Entry] = deque([Entry("", self.state, self.reason, self.role)])
 
-    def request(self, verb: str, role: str, now_s: float) -> None:
-        """Grant or ignore what somebody asks. Anyone may stop and disarm; only a person may begin, accept or reset."""
-        if role not in ROLES:
-            return
-        if verb == "stop":
-            reason = f"stopped by the {role}"
-            if self.state != STOP or not self.reason.startswith(reason):  # said again, it hides no note
-                self._enter(STOP, reason, now_s, role)
-        elif verb == "disarm" and self.state in (CHECKING, *POWERED):
-            self._enter(DISARMED, f"disarmed by the {role}", now_s, role)
-        elif verb == "arm" and self.state == DISARMED and self._may_arm(role, now_s):
-            self._enter(CHECKING, "checking before power", now_s, role)
-        elif verb == "acknowledge" and self.state == FAULT and self._is_person(role):
-            self._enter(DISARMED, "fault acknowledged", now_s, role)
-        elif verb == "reset_stop" and self.state == STOP and role == CAREGIVER:
-            self._enter(DISARMED, "stop reset by the caregiver", now_s, role)
+    def request(self, verb: str, role: str, now_s: float, origin: str = "") -> str:
+        """Grant what somebody asks and return "", or return why it is refused; `origin` is by which key or cause.
+
+        Anyone may stop and disarm; only a person may begin, accept or reset.
+        """
+        by, note = f"by the {role}{_in_brackets(origin)}", _in_brackets(origin)
+        why = self._refusal(verb, role, now_s)
+        if why:
+            return why
+        if verb == "stop" and self.state != STOP:  # the first cause is the one to know
+            self._enter(STOP, f"stopped {by}", now_s, role)
+        elif verb == "disarm":
+            self._enter(DISARMED, f"disarmed {by}", now_s, role)
+        elif verb == "arm":
+            self._enter(CHECKING, f"checking before power{note}", now_s, role)
+        elif verb == "acknowledge":
+            self._enter(DISARMED, f"fault acknowledged{note}", now_s, role)
+        elif verb == "reset_stop":
+            self._enter(DISARMED, f"stop reset {by}", now_s, role)
+        return ""
+
+    def hear_operator(self, stamp_s: float, now_s: float) -> None:
+        """Take in that the operator's console was alive at a time; one from the future counts as now."""
+        if self._operator_s < min(stamp_s, now_s):
+            self._operator_s = min(stamp_s, now_s)
 
     def take(self, intent: Intent, now_s: float) -> None:
         """Take in an intent; only a good one counts: right length, finite, fresh, confident."""
@@ -149,7 +167,7 @@ class Machine:
             self._n_good += 1
             self._wish_s = now_s
         has_spooled = self.state == HOLD or (self.state == ARMED and now_s - self.since_s >= self.rules.spool_s)
-        if has_spooled and self._n_good >= FRESH_TO_ACT:
+        if has_spooled and self._n_good >= FRESH_TO_ACT and not self._is_deserted(now_s):
             self._enter(ACTIVE, "following intents", now_s)
 
     def tick(self, now_s: float) -> None:
@@ -158,6 +176,7 @@ class Machine:
             self._n_good = 0
             if self.state == ACTIVE:
                 self._enter(HOLD, f"no intent for {1e3 * self.rules.lease_s:.0f} ms", now_s)
+        self._miss_operator(now_s)
         waited_s = now_s - self.since_s  # in the state of now: HOLD that has just begun has not lasted yet
         if self.state == HOLD and waited_s >= self.rules.hold_to_disarm_s:
             self._enter(DISARMED, f"held too long ({self.reason})", now_s)
@@ -193,7 +212,7 @@ class Machine:
             self._enter(FAULT, cause, now_s, DEVICE)
 
     def lose_power(self, cause: str, now_s: float, role: str = DEVICE) -> None:
-        """End power, without a fault: the device has left its powered state by itself, or nobody watched it."""
+        """End power, without a fault: the device left its powered state by itself, or must not go on in it."""
         if self.state in (CHECKING, *POWERED):
             self._enter(DISARMED, cause, now_s, role)
 
@@ -209,8 +228,11 @@ class Machine:
         return max(0.0, self._good_s + self.rules.lease_s - now_s) if self.state == ACTIVE else 0.0
 
     def next_deadline_s(self) -> float:
-        """When the lease runs out, if it runs."""
-        return self._good_s + self.rules.lease_s if self.state == ACTIVE else math.inf
+        """When the lease or the operator's silence runs out, if they run."""
+        if self.state != ACTIVE:
+            return math.inf
+        silence_s = self._operator_s + self.rules.operator_s if self.rules.operator_s else math.inf
+        return min(self._good_s + self.rules.lease_s, silence_s)
 
     def intent_rate_hz(self, now_s: float) -> float:
         """Good intents per second over the last two seconds; 0 when they have ceased."""
@@ -227,12 +249,47 @@ class Machine:
         """Whether an intent may move anything."""
         return self._complaint(intent, now_s) == ""
 
+    def _is_deserted(self, now_s: float) -> bool:
+        return 0.0 < self.rules.operator_s < now_s - self._operator_s
+
+    def _miss_operator(self, now_s: float) -> None:
+        """Without anybody who could press stop nothing moves; soon nothing has power."""
+        if not self._is_deserted(now_s):
+            return
+        self._n_good = 0
+        patience_s = self.rules.operator_s + self.rules.hold_to_disarm_s
+        if self.state == ACTIVE:
+            self._enter(HOLD, DESERTED, now_s)
+        elif self.state in (CHECKING, ARMED) and now_s - self._operator_s >= patience_s:
+            self._enter(DISARMED, DESERTED, now_s)
+
+    def _refusal(self, verb: str, role: str, now_s: float) -> str:
+        """Why a request is not granted; empty when it is."""
+        needed = {"arm": DISARMED, "acknowledge": FAULT, "reset_stop": STOP}
+        if role not in ROLES:
+            return f"there is no role '{role}'"
+        if verb == "disarm":
+            return "" if self.state in (CHECKING, *POWERED) else f"nothing has power in {self.state}"
+        if verb != "stop" and verb not in needed:
+            return f"there is no request '{verb}'"
+        if verb != "stop" and self.state != needed[verb]:
+            return f"it is {self.state}, not {needed[verb]}"
+        if verb == "arm" and self._is_deserted(now_s):
+            return DESERTED
+        if verb == "arm" and not self._may_arm(role, now_s):
+            return f"a wish must last {DWELL_S:.0f} s" if self._is_person(role) else f"the {role} may not arm"
+        if verb == "acknowledge" and not self._is_person(role):
+            return f"the {role} may not accept a fault"
+        if verb == "reset_stop" and role != CAREGIVER:
+            return "only a caregiver resets a stop"
+        return ""
+
     def _is_person(self, role: str) -> bool:
         return role == CAREGIVER or (role == USER and self.rules.user_may_arm)
 
     def _may_arm(self, role: str, now_s: float) -> bool:
         """A caregiver at once; a participant, where the profile allows it, with a wish that lasts."""
-        if role == CAREGIVER:
+        if role == CAREGIVER or (role == SUPERVISOR and self.rules.arms_itself):
             return True
         if not self._is_person(role):
             return False
@@ -265,3 +322,7 @@ class Machine:
         self._dwell = (-math.inf, -math.inf)
         if state not in (ACTIVE, HOLD):
             self._n_good = 0
+
+
+def _in_brackets(text: str) -> str:
+    return f" ({text})" if text else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 import select
 import signal
 import sys
@@ -19,6 +20,7 @@ from bci.errors import BciError, DeviceError
 from drivers import base
 from drivers.base import Check
 from drivers.guardian import machine as m
+from drivers.guardian.answers import Answers
 from drivers.guardian.arming import Arming
 from drivers.guardian.faultlog import FaultLog
 from drivers.guardian.link import GuardianSocket, Request, Status
@@ -62,6 +64,7 @@ class Guardian:
         self.axes = axis_labels(self.units)
         self.socket = GuardianSocket(config.socket_dir)
         self.log = FaultLog(config.log_path)
+        self.answers = Answers()
         self.arming: Arming | None = None
         self.checks: list[Check] = []
         self._moved_s = self._told_s = -math.inf
@@ -69,6 +72,7 @@ class Guardian:
         self._is_fresh = self._is_untold = False
         self._intent_index = -1
         self._tickets: list[int] = []
+        self._parent = os.getppid()
         self._sent_s = self._acknowledged_s = math.nan
 
     def run(self, stop: list[int]) -> None:
@@ -85,7 +89,7 @@ class Guardian:
                 last_s = now_s
                 next_s = self.step(ready, next_s, now_s)
         finally:
-            self._shut_down()
+            self._shut_down(stop)
 
     @property
     def has_more(self) -> bool:
@@ -144,7 +148,9 @@ class Guardian:
     def _hear_clients(self, now_s: float) -> bool:
         """Take in intents; true when a good one came."""
         is_fresh = False
-        for intent in self.socket.receive():
+        intents = self.socket.receive()
+        self.machine.hear_operator(self.socket.beat_s, now_s)
+        for intent in intents:
             self.machine.take(intent, now_s)
             if self.machine.intent is intent:
                 is_fresh = True
@@ -156,9 +162,15 @@ class Guardian:
         return is_fresh
 
     def _grant(self, request: Request, now_s: float) -> None:
-        if request.verb == "acknowledge" and self.machine.state == m.FAULT and not self._recover(now_s):
-            return
-        self.machine.request(request.verb, request.role, now_s)
+        """Grant or refuse a request, answer it, and log a refusal."""
+        machine = self.machine
+        if request.verb == "acknowledge" and machine.state == m.FAULT and not self._recover(now_s):
+            why = machine.reason
+        else:
+            why = machine.request(request.verb, request.role, now_s, request.origin)
+        refusal = self.answers.note(request, why)
+        if refusal:
+            self._write_down(m.Entry(machine.state, machine.state, refusal, request.role), now_s)
 
     def _judge(self, unit: Unit, now_s: float) -> None:
         """Compare what a device says with what it should do; one stop stops all."""
@@ -317,6 +329,8 @@ class Guardian:
                 acknowledged_s=self._acknowledged_s,
                 n_bad_replies=sum(unit.host.n_bad for unit in self.units),
                 note="; ".join(unit.host.report.note for unit in self.units if unit.host.report),
+                answer=self.answers.text,
+                answer_to=self.answers.number,
             )
         )
 
@@ -338,9 +352,12 @@ class Guardian:
             record["checks"] = [[c.subject, c.is_ok, c.found] for c in self.checks]
         self.log.write(record, is_urgent=state in URGENT)
 
-    def _shut_down(self) -> None:
+    def _shut_down(self, stop: list[int]) -> None:
         now_s = time.monotonic()
-        self.machine.request("disarm", m.SUPERVISOR, now_s)
+        name = signal.Signals(stop[-1]).name if stop else "the guardian fails"
+        is_orphan = os.getppid() != self._parent
+        origin = f"{name}, the session's console is gone" if is_orphan else name
+        self.machine.request("disarm", m.SIGNAL if stop else m.SUPERVISOR, now_s, origin)
         self._note_transition(now_s)
         for unit in self.units:
             if self.machine.state != m.STOP:

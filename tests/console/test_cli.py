@@ -26,6 +26,7 @@ COMMANDS = [
     "device dry-run",
     "device log",
     "device firmware",
+    "stop",
     "simulate",
     "simulate participant",
     "simulate amplifier",

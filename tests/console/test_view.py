@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from bci.console.view import Snapshot, World, draw
+from bci.console.watch import UNANSWERED
 from drivers.base import Check
 
 OUTPUTS = ("vx", "vy", "vz", "grasp")
@@ -24,7 +25,13 @@ def screen(**changes):
     return console.export_text()
 
 
-@pytest.mark.parametrize("changes", [{}, {"world": None, "axes": ("x", "hand"), "axis_positions": (0.1, 0.2)}])
+ASKED = {"answer": "key a: arm refused: " + 20 * "a device is silent; ", "alarm": UNANSWERED}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"world": None, "axes": ("x", "hand"), "axis_positions": (0.1, 0.2)}, ASKED, {**ASKED, "events": ()}],
+)
 def test_everything_fits_a_terminal_of_80_by_24(changes):
     lines = screen(**changes).splitlines()
     assert len(lines) <= 24
@@ -64,9 +71,19 @@ REFUSAL = Check(
 )
 
 
+def test_a_stop_without_an_answer_is_said_whole_before_all_else_and_only_then():
+    assert screen(**ASKED).splitlines()[0].strip() == "STOP HAS NO ANSWER from the guardian: cut the motor supply now"
+    assert "NO ANSWER" not in screen()
+
+
+def test_what_came_of_the_last_key_is_on_the_screen():
+    assert "key Ctrl-Z: disarm granted" in screen(answer="key Ctrl-Z: disarm granted")
+
+
+@pytest.mark.parametrize("asked", [{}, ASKED])
 @pytest.mark.parametrize("n_refused", [0, 1, 3, 12])
-def test_the_checks_before_power_fit_with_their_values_and_remedies(n_refused):
-    text = screen(device_state="CHECKING", checks=CHECKS + [REFUSAL] * n_refused)
+def test_the_checks_before_power_fit_with_their_values_and_remedies(n_refused, asked):
+    text = screen(device_state="CHECKING", checks=CHECKS + [REFUSAL] * n_refused, **asked)
     lines = text.splitlines()
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80

@@ -14,12 +14,14 @@ import time
 import numpy as np
 import psutil
 import pytest
-from sessions import active, no_process_of, only_session, start, states_of, streams_of, wait_for
+from sessions import active, arm, no_process_of, only_session, start, states_of, streams_of, wait_for
 
 from bci.errors import RecordingError
 from bci.live.verify import Again
+from bci.plan import read_plan
 from bci.recording.replay import play
 from bci.types import Kinematics, Recording, Signal
+from drivers.guardian.link import GuardianClient
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -152,6 +154,11 @@ def test_a_demo_whose_task_is_killed_says_so(tmp_path):
     assert "The stage died" in errors
     assert "Traceback" not in errors
     wait_for(lambda: no_process_of(session), 10)
+    entries = [json.loads(line) for line in (session / "guardian.jsonl").read_text().splitlines()]
+    (entry,) = [entry for entry in entries if entry["role"] == "process"]
+    assert "The stage died: it was ended by SIGKILL" in entry["reason"]
+    assert entry["to"] == "DISARMED"
+    assert "process: The stage died: it was ended by SIGKILL" in (session / "console.jsonl").read_text()
 
 
 def test_ctrl_c_while_a_session_starts_leaves_nothing_behind(tmp_path):
@@ -289,6 +296,7 @@ class Player:
 def test_a_recording_played_in_one_place_moves_the_arm_from_another(tmp_path, fitted):
     player = Player(moving_recording())
     process = start("run", "intracortical_rates", "--model", str(fitted), "--seconds", "8", "--sessions", str(tmp_path))
+    arm(tmp_path, process)
     output, errors = process.communicate(timeout=90)
     player.stop()
     assert process.returncode == 0, errors
@@ -304,13 +312,18 @@ def test_a_source_that_dies_leaves_the_arm_standing_and_is_followed_again_when_i
     player = Player(moving_recording())
     process = start("run", "intracortical_rates", "--model", str(fitted), "--seconds", "60", "--port", "twin",
                     "--sessions", str(tmp_path))  # fmt: skip
-    wait_for(lambda: active(tmp_path))
+    arm(tmp_path, process)
     player.stop()
     session = only_session(tmp_path)
     wait_for(lambda: "HOLD" in states_of(session) and states_of(session)[-1] == "DISARMED", 10, session)
     stood_s = time.monotonic()
     player = Player(moving_recording(seed=4))
-    wait_for(lambda: states_of(session)[-1] == "ACTIVE", 40, session)
+    time.sleep(6.0)
+    assert states_of(session)[-1] == "DISARMED"  # nothing arms itself again
+    client = GuardianClient(read_plan(session).runtime, "caregiver")
+    wait_for(lambda: client.request("arm", "caregiver") and not time.sleep(0.5)
+             and states_of(session)[-1] == "ACTIVE", 40, session)  # fmt: skip
+    client.close()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     player.stop()
@@ -343,7 +356,7 @@ def test_a_stream_that_does_not_fit_is_refused_before_anything_is_armed(tmp_path
     assert process.returncode == 1
     assert complaint in errors
     assert "Traceback" not in errors
-    assert states_of(only_session(tmp_path)) == ["DISARMED"]
+    assert set(states_of(only_session(tmp_path))) == {"DISARMED"}
     assert no_process_of(only_session(tmp_path))
 
 
@@ -354,9 +367,9 @@ def test_signals_that_turn_into_nonsense_hold_the_arm_and_the_session_lives(tmp_
     process = start(
         "run", "intracortical_rates", "--model", str(fitted), "--seconds", "60", "--sessions", str(tmp_path)
     )
-    wait_for(lambda: active(tmp_path))
+    arm(tmp_path, process)
     wait_for(lambda: "HOLD" in states_of(only_session(tmp_path)), 30)
-    wait_for(lambda: states_of(only_session(tmp_path))[-1] in ("DISARMED", "CHECKING"), 10)
+    wait_for(lambda: states_of(only_session(tmp_path))[-1] == "DISARMED", 10)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)

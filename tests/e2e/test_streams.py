@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from sessions import active, only_session, start, streams_of, wait_for
+from sessions import arm, only_session, start, streams_of
 
 from bci.decoding.model import save_model
 from bci.profile import parse_profile
@@ -103,7 +103,7 @@ def test_three_sources_are_merged_and_one_that_dies_is_left_out_while_the_arm_go
     try:
         process = start("run", str(profile), "--model", str(model), "--seconds", "60", "--sessions",
                         str(tmp_path / "sessions"))  # fmt: skip
-        wait_for(lambda: active(tmp_path / "sessions") or process.poll() is not None)
+        arm(tmp_path / "sessions", process)
         time.sleep(4.0)
         sources[1].kill()
         killed_s = time.monotonic()

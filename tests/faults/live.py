@@ -151,6 +151,9 @@ class Live:
     def start_loop(self):
         self.loop = start_loop(self.bench, self.plan, *self._program)
 
+    def arm(self):
+        self.bench.client.request("arm", "caregiver")
+
     def get_moving(self, effort=1.0, seconds=20.0):
         """Move at full speed with room ahead. Before anything is measured, arm as often as a loaded machine makes it
         necessary."""
@@ -160,7 +163,7 @@ class Live:
             status = self.bench.now()
             if status.state == "DISARMED" and status.stamp_s - asked_s > 0.5:
                 source.effort[0] = 0.0
-                self.bench.client.request("arm", "caregiver")
+                self.arm()
                 asked_s = status.stamp_s
             elif status.state == "ACTIVE":
                 x, v = status.position[0], status.velocity[0]

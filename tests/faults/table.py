@@ -48,6 +48,10 @@ FAULTS = {
     "F29": Fault("Ctrl-C, SIGTERM, exception, interpreter exit", "stop bytes in 50 ms; else the lease", 150),
     "F30": Fault("0.1 % random faults for an hour", "nothing moves after a fault that is latched; memory flat"),
     "F32": Fault("a stop while the guardian is away and intents fill its queue", "STOP, latched, each time"),
+    "F33": Fault(
+        "the operator's console frozen, or its terminal not read", "hold in half a second, then disarmed", 700
+    ),
+    "F34": Fault("Ctrl-Z, Ctrl-S, space in a terminal not read", "the key disarms or stops; Ctrl-S harms no key", 150),
     "F35": Fault("a device moves although nobody asked it to", "FAULT in every state; told again to stand", 400),
     "F36": Fault("the computer is suspended while a device moves", "disarmed at the first turn; nothing goes on", 400),
     "F38": Fault("200 intents a second, at once at full, at a stimulator", "its own frequency, ramp and charge"),

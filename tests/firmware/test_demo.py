@@ -67,6 +67,7 @@ def two(make_chip, bench, tmp_path):  # in this order: the board outlives the gu
     plan = create_plan(tmp_path, with_hand(load_profile(find_profile("simulated")), chip.path))
     config = guardian_config(plan, {"device": bench.port, "hand": chip.path}, bench.folder)
     bench.start_guardian(devices=config["devices"], rules=config["rules"])
+    bench.is_console = True
     bench.chip = chip
     return bench
 

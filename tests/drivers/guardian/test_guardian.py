@@ -27,7 +27,8 @@ def test_it_moves_only_after_a_caregiver_armed_and_intents_are_good(bench):
     assert status.command[0] == pytest.approx(0.12, abs=0.01)
     assert status.acknowledged_s > status.sent_s or status.acknowledged_s != status.acknowledged_s
     states = [entry["to"] for entry in bench.log()]
-    assert states == [DISARMED, "CHECKING", ARMED, ACTIVE]
+    assert states == [DISARMED, DISARMED, "CHECKING", ARMED, ACTIVE]
+    assert bench.log()[1]["reason"] == "refused arm by the user: the user may not arm"
 
 
 def test_without_intents_it_refuses_to_arm_and_says_why(bench):
