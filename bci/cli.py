@@ -34,6 +34,9 @@ SessionPath = Annotated[Path, typer.Argument(metavar="SESSION", help="Its folder
 SessionsOption = Annotated[Path, typer.Option("--sessions", help="Where session folders are made.")]
 StreamOption = Annotated[str, typer.Option("--stream", help="Name or type, when the file holds several.")]
 NetworkOption = Annotated[bool, typer.Option("--network", help="Also beyond this machine (LSL has no encryption).")]
+DecoderOption = Annotated[
+    str | None, typer.Option("--decoder", help="velocity, kalman, or one of a package; default: the profile's.")
+]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the result here as JSON.")]
 
 
@@ -193,11 +196,12 @@ def fit(
     profile: Annotated[str, typer.Option("--profile", help="A profile's path, or the name of a shipped one.")],
     model: Annotated[Path, typer.Option("--model", help="Where the model is written.")] = Path("model.npz"),
     stream: StreamOption = "",
+    decoder: DecoderOption = None,
 ) -> None:
     """Train a decoder from a recording."""
     from bci.console.offline import fit_recording
 
-    fit_recording(file, profile, model, stream)
+    fit_recording(file, profile, model, stream, decoder)
 
 
 @app.command()
@@ -207,6 +211,7 @@ def evaluate(
     test: Annotated[Path | None, typer.Option("--test", help="Held out; default: the end of FILE.")] = None,
     train_fraction: Annotated[float, typer.Option(min=0.1, max=0.95, help="Chronological.")] = 0.8,
     stream: StreamOption = "",
+    decoder: DecoderOption = None,
     suite: Annotated[Suite | None, typer.Option(help="All decoders, all public recordings.")] = None,
     data: Annotated[Path | None, typer.Option(help="Of the suite; default: BCI_TEST_DATA.")] = None,
     json: JsonOption = None,
@@ -217,6 +222,8 @@ def evaluate(
     """
     if (file is None) == (suite is None):
         raise typer.BadParameter("give either a FILE or --suite real")
+    if decoder is not None and profile is None:
+        raise typer.BadParameter("--decoder needs a --profile, whose features it reads")
     if file is None:
         from bci.console.suite import evaluate_suite
 
@@ -224,7 +231,7 @@ def evaluate(
         return
     from bci.console.offline import evaluate_recording
 
-    evaluate_recording(file, profile, test, train_fraction, stream, json)
+    evaluate_recording(file, profile, test, train_fraction, stream, json, decoder)
 
 
 @app.command()

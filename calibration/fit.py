@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bci.decoding.estimation import fit_observation
+from bci.decoding.kinds import VELOCITY, fit_readout
 from bci.decoding.model import Model, check_model
 from bci.decoding.velocity import VelocityDecoder
 from bci.errors import ModelError
@@ -29,6 +30,7 @@ def fit_model(
     provenance: dict[str, Any] | None = None,
     spatial: Array | None = None,
     position: Array | None = None,
+    kind: str = VELOCITY,
 ) -> Model:
     """Fit how features follow intention, and position where the profile's `decoder.state` says so.
 
@@ -52,6 +54,8 @@ def fit_model(
         Spatial filters that made the features, to be kept with the model.
     position : Array, optional
         Where the hand was, as the person saw it, in workspaces, shape (n_bins, k); not read without position state.
+    kind : str
+        Of the decoder that reads the velocity, see `bci.decoding.kinds`.
 
     Raises
     ------
@@ -60,6 +64,7 @@ def fit_model(
     """
     settings = profile.decoder
     used = weights > 0
+    every_bin = without_hidden(features), np.where(used[:, None], v_int, 0.0), weights
     features, v_int, weights = without_hidden(features[used]), v_int[used], weights[used]
     k = len(settings.outputs)
     if len(features) < LEAST_BINS_PER_STATE * (k + 1):
@@ -94,6 +99,7 @@ def fit_model(
         nis_gate=np.inf,
         provenance={"n_bins": len(X), **(provenance or {})},
         spatial=spatial,
+        readout=fit_readout(kind, *every_bin),
     )
     return _with_gate(model, features, settings, None if position is None else position[used])
 

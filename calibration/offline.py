@@ -220,6 +220,7 @@ def fit_recording(
         provenance,
         spatial,
         None if frames.position is None else frames.position[:n],
+        kind=profile.decoder.kind,
     )
     if frames.states is not None and profile.decoder.discrete is not None:
         discrete, score = fit_states(frames.features[:n], frames.states[:n], profile.decoder.discrete, frames.bin_s)
@@ -250,7 +251,7 @@ def evaluate_profile(
     if not len(judged):
         raise RecordingError("The held-out part has no labelled bin.", "Choose a smaller --train-fraction.")
     return Evaluation(
-        method=f"live decoder of profile '{profile.name}'",
+        method=f"live decoder ({profile.decoder.kind}) of profile '{profile.name}'",
         n_train=n or len(frames.features),
         n_test=len(judged),
         scores=score_axes(profile.decoder.outputs, held_out.truth[judged], decoded[judged]),

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bci.configs import find_profile
+from bci.decoding.kinds import VELOCITY, SavedReadout, find_kind
 from bci.decoding.model import save_model
 from bci.plan import write_json
 from bci.profile import Profile, load_profile
@@ -18,10 +19,10 @@ from bci.recording.reader import read_recording
 from calibration import offline
 
 
-def fit_recording(file: Path, profile_name: str, model_path: Path, stream: str) -> None:
+def fit_recording(file: Path, profile_name: str, model_path: Path, stream: str, kind: str | None) -> None:
     """Fit a decoder on a recording, print what it rests on, and write the model."""
     console = Console()
-    profile = load_profile(find_profile(profile_name))
+    profile = with_kind(load_profile(find_profile(profile_name)), kind)
     with console.status(f"reading {file.name}"):
         recording = read_recording(file, stream, extra_names(profile))
     with console.status("fitting"):
@@ -35,11 +36,27 @@ def fit_recording(file: Path, profile_name: str, model_path: Path, stream: str) 
     table.add_row("features", f"{len(model.feature_labels)}, bins of {1e3 * model.bin_s:g} ms")
     table.add_row("learned from", f"{used_s:.0f} s with known intention, of {len(frames.features) * model.bin_s:.0f} s")
     table.add_row("decodes", ", ".join(model.outputs))
+    table.add_row("decoder", _describe_kind(model.readout))
     table.add_row("full effort", f"{model.provenance['full_effort_speed']:.3g} of the recording's units per second")
     if model.discrete is not None:
         table.add_row("discrete intents", _describe(model.provenance["discrete"]))
     table.add_row("model", str(model_path))
     console.print(table)
+
+
+def with_kind(profile: Profile, kind: str | None) -> Profile:
+    """The profile with another kind of decoder, refused at once where it is not installed; None: its own."""
+    decoder = profile.decoder if kind is None else profile.decoder.model_copy(update={"kind": kind})
+    if decoder.kind != VELOCITY:
+        find_kind(decoder.kind)
+    return profile.model_copy(update={"decoder": decoder})
+
+
+def _describe_kind(readout: SavedReadout | None) -> str:
+    if readout is None:
+        return VELOCITY
+    told = ", ".join(f"{name} {value}" for name, value in readout.provenance.items())
+    return f"{readout.kind} ({told})" if told else readout.kind
 
 
 def extra_names(profile: Profile) -> tuple[str, ...]:
@@ -48,11 +65,12 @@ def extra_names(profile: Profile) -> tuple[str, ...]:
 
 
 def evaluate_recording(
-    file: Path, profile_name: str | None, test: Path | None, train_fraction: float, stream: str, json: Path | None
-) -> None:
+    file: Path, profile_name: str | None, test: Path | None, train_fraction: float, stream: str, json: Path | None,
+    kind: str | None = None,
+) -> None:  # fmt: skip
     """Print correlation and R² per axis on held-out bins, and write them as JSON when wanted."""
     console = Console()
-    profile = None if profile_name is None else load_profile(find_profile(profile_name))
+    profile = None if profile_name is None else with_kind(load_profile(find_profile(profile_name)), kind)
     with console.status("reading"):
         extras = () if profile is None else extra_names(profile)
         recording = read_recording(file, stream, extras)

@@ -84,6 +84,14 @@ def test_a_real_day_decodes_forward_in_time(real_data):
 
 
 @pytest.mark.real
+def test_what_moves_the_device_decodes_a_real_day_better_than_the_plain_filter(real_data):
+    day = read_recording(real_data("limblab_spike_wf_2012/Spike_07-19-12_WF_001.mat"))
+    live = np.mean([score.cc for score in evaluate_profile(day, PROFILE).scores])
+    assert live > np.mean([score.cc for score in evaluate_plain(day).scores[2:]]) + 0.05
+    assert live > 0.73
+
+
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("name", "profile", "least"),
     [
