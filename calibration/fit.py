@@ -101,7 +101,7 @@ def fit_model(
         spatial=spatial,
         readout=fit_readout(kind, *every_bin),
     )
-    return _with_gate(model, features, settings, None if position is None else position[used])
+    return _with_gate(model, features, v_int, weights, settings, None if position is None else position[used])
 
 
 def without_hidden(features: Array) -> Array:
@@ -115,7 +115,9 @@ def without_hidden(features: Array) -> Array:
     return filled
 
 
-def _with_gate(model: Model, features: Array, settings: Decoder, position: Array | None) -> Model:
+def _with_gate(
+    model: Model, features: Array, v_int: Array, weights: Array, settings: Decoder, position: Array | None
+) -> Model:
     """Decode the training data once: what is normal there decides what is implausible later, and what is fast."""
     decoder = VelocityDecoder(model, settings)
     nis, effort = np.empty(len(features)), np.empty((len(features), len(model.outputs)))
@@ -129,7 +131,13 @@ def _with_gate(model: Model, features: Array, settings: Decoder, position: Array
         raise ModelError("Most training bins are far from what the model expects.", "Look at the signals, then repeat.")
     gate = max(2.0, GATE_MARGIN * float(np.quantile(believed, 0.999)))
     fast = float(np.quantile(np.linalg.norm(effort, axis=1), FAST_QUANTILE))
-    provenance = {**model.provenance, "nis_median": round(float(np.median(believed)), 4)}
+    provenance = {
+        **model.provenance,
+        "nis_median": round(float(np.median(believed)), 4),
+        "least_error_gain": float(
+            weights @ np.sum(effort * v_int, axis=1) / max(weights @ np.sum(effort**2, axis=1), 1e-12)
+        ),
+    }
     return dataclasses.replace(model, nis_gate=gate, fast_effort=max(fast, 1e-3), provenance=provenance)
 
 

@@ -13,9 +13,11 @@ from rich.table import Table
 from bci.configs import find_profile
 from bci.decoding.kinds import VELOCITY, SavedReadout, find_kind
 from bci.decoding.model import save_model
+from bci.errors import BciError
 from bci.plan import write_json
 from bci.profile import Profile, load_profile
 from bci.recording.reader import read_recording
+from bci.types import Recording
 from calibration import offline
 
 
@@ -30,6 +32,8 @@ def fit_recording(file: Path, profile_name: str, model_path: Path, stream: str, 
         provenance = {"recording": file.name, "recording_sha256": digest, "profile": profile.name}
         model, frames = offline.fit_recording(recording, profile, provenance)
         save_model(model_path, model)
+    with console.status("judging it on the last fifth, from the rest"):
+        judgement = _judgement(recording, profile)
     used_s = model.n_effective * model.bin_s
     table = Table.grid(padding=(0, 2))
     table.add_row("recording", f"{file.name}, {recording.signal.seconds:.0f} s")
@@ -42,6 +46,14 @@ def fit_recording(file: Path, profile_name: str, model_path: Path, stream: str, 
         table.add_row("discrete intents", _describe(model.provenance["discrete"]))
     table.add_row("model", str(model_path))
     console.print(table)
+    console.print(judgement)
+
+
+def _judgement(recording: Recording, profile: Profile) -> str:
+    try:
+        return offline.evaluate_profile(recording, profile).judgement
+    except BciError:
+        return "Too short to say how good it is: four fifths of it do not suffice for a fit."
 
 
 def with_kind(profile: Profile, kind: str | None) -> Profile:
@@ -92,6 +104,8 @@ def evaluate_recording(
         console.print(f"discrete intents: {_describe(dataclasses.asdict(evaluation.discrete))}")
     if evaluation.position_mse is not None:
         console.print(f"position MSE {evaluation.position_mse:.2f} squared units")
+    if evaluation.judgement:
+        console.print(evaluation.judgement)
     if json is not None:
         write_json(json, {"file": file.name, "test": None if test is None else test.name,
                           "train_fraction": train_fraction, **offline.as_json(evaluation)})  # fmt: skip

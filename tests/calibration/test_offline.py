@@ -1,26 +1,19 @@
 import numpy as np
 import pytest
+from synthetic import moving_recording
 
 from bci.configs import find_profile
 from bci.errors import ModelError, RecordingError
 from bci.profile import load_profile
 from bci.recording.reader import read_recording
-from bci.types import Kinematics, Recording, Signal
+from bci.types import Recording, Signal
 from calibration.offline import evaluate_plain, evaluate_profile, fit_recording
 
 PROFILE = load_profile(find_profile("intracortical_rates"))
 
 
 def recording(n=3000, n_channels=96, seed=0):
-    random = np.random.default_rng(seed)
-    velocity = np.repeat(random.normal(size=(n // 20, 2)), 20, axis=0) * 10
-    position = np.cumsum(velocity, axis=0) / 20
-    rates = np.maximum(0.2, 3 + velocity @ random.normal(0, 0.15, (2, n_channels)))
-    stamps = np.arange(n) / 20
-    counts = random.poisson(rates).astype(float)
-    labels = tuple(f"u{i}" for i in range(n_channels))
-    signal = Signal("IntracorticalRates", "Rates", "count", labels, 20.0, counts, stamps)
-    return Recording(signal, Kinematics(("x", "y", "vx", "vy"), "cm", np.hstack([position, velocity]), stamps))
+    return moving_recording(n, seed, n_channels)
 
 
 def test_a_live_decoder_fitted_on_the_beginning_decodes_the_end():
