@@ -26,7 +26,8 @@ def score_plain(
     axes : tuple of str
         Names.
     features, truth, weights : Array
-        Consecutive bins: (n_bins, p), (n_bins, k) and (n_bins,).
+        Consecutive bins: (n_bins, p), (n_bins, d) and (n_bins,); of the d kinematics the first are the axes, and the
+        others, such as positions, are decoded along with them.
     judged : Array
         Indices of the bins that count.
     n : int
@@ -37,7 +38,8 @@ def score_plain(
     plain = KalmanDecoder(n_lags=1, fading_bins=(), ridge=SMALL_RIDGE, dynamics=1.0, n_hinges=0)
     features, truth = without_hidden(features), np.where(weights[:, None] > 0, truth, 0.0)
     plain.fit(features[:n], truth[:n], weights[:n])
-    return score_axes(axes, truth[judged], plain.predict(features)[judged].reshape(len(judged), -1))
+    decoded = plain.predict(features)[judged].reshape(len(judged), -1)
+    return score_axes(axes, truth[judged, : len(axes)], decoded[:, : len(axes)])
 
 
 def judge(scores: Sequence[Score], plain: Sequence[Score], kind: str) -> str:

@@ -256,6 +256,7 @@ def evaluate_profile(
         raise RecordingError("The held-out part has no labelled bin.", "Choose a smaller --train-fraction.")
     axes = profile.decoder.outputs
     scores = score_axes(axes, held_out.truth[judged], decoded[judged])
+    frames, held_out = (_with_position(*pair, profile) for pair in ((recording, frames), (test or recording, held_out)))
     joined = held_out if test is None else _joined(frames, held_out)
     at = judged + len(joined.features) - len(held_out.features)
     plain = score_plain(axes, joined.features, joined.truth, joined.weights, at, n or len(frames.features))
@@ -267,6 +268,18 @@ def evaluate_profile(
         discrete=_judge_discrete(model, profile, held_out, n),
         judgement=judge(scores, plain, profile.decoder.kind),
     )
+
+
+def _with_position(recording: Recording, frames: LabelledFrames, profile: Profile) -> LabelledFrames:
+    """With the hand's position beside its velocity, where the recording tells it: the plain filter decodes both."""
+    k = recording.kinematics
+    if k is None or profile.training.cues:
+        return frames
+    try:
+        position = positions_from_kinematics(k.names, k.values, k.stamps_s, frames.stamps_s, profile)
+    except RecordingError:
+        return frames
+    return dataclasses.replace(frames, truth=np.column_stack([frames.truth, position]))
 
 
 def _joined(first: LabelledFrames, second: LabelledFrames) -> LabelledFrames:
