@@ -33,6 +33,9 @@ SessionPath = Annotated[Path, typer.Argument(metavar="SESSION", help="Its folder
 SessionsOption = Annotated[Path, typer.Option("--sessions", help="Where session folders are made.")]
 StreamOption = Annotated[str, typer.Option("--stream", help="Name, type, source id or number of it.")]
 NetworkOption = Annotated[bool, typer.Option("--network", help="Also beyond this machine (LSL has no encryption).")]
+DecoderOption = Annotated[
+    str | None, typer.Option("--decoder", help="velocity, kalman, or one of a package; default: the profile's.")
+]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the result here as JSON.")]
 
 
@@ -212,13 +215,14 @@ def fit(
     profile: Annotated[str | None, typer.Option("--profile", help="Path or name; default: a session's own.")] = None,
     model: Annotated[Path, typer.Option("--model", help="Where the model is written.")] = Path("model.npz"),
     stream: StreamOption = "",
+    decoder: DecoderOption = None,
 ) -> None:
     """Train a decoder from recordings of the same channels."""
     from bci.console.offline import fit_recordings
     from bci.console.outputs import check_writable
 
     check_writable(model, "--model")
-    raise typer.Exit(fit_recordings(files, profile, model, stream))
+    raise typer.Exit(fit_recordings(files, profile, model, stream, decoder))
 
 
 @app.command()
@@ -230,6 +234,7 @@ def evaluate(
     test: Annotated[Path | None, typer.Option("--test", help="Held out; default: the end of FILE.")] = None,
     train_fraction: Annotated[float, typer.Option(min=0.1, max=0.95, help="Chronological.")] = 0.8,
     stream: StreamOption = "",
+    decoder: DecoderOption = None,
     suite: Annotated[Suite | None, typer.Option(help="All decoders, all public recordings.")] = None,
     data: Annotated[Path | None, typer.Option(help="Of the suite; default: BCI_TEST_DATA.")] = None,
     json: JsonOption = None,
@@ -243,6 +248,8 @@ def evaluate(
     from bci.console.outputs import check_writable
 
     check_writable(json, "--json")
+    if decoder is not None and profile is None:
+        raise typer.BadParameter("--decoder needs a --profile, whose features it reads")
     if file is None:
         from bci.console.suite import evaluate_suite
 
@@ -250,7 +257,7 @@ def evaluate(
         return
     from bci.console.offline import evaluate_recording
 
-    raise typer.Exit(evaluate_recording(file, profile, test, train_fraction, stream, json))
+    raise typer.Exit(evaluate_recording(file, profile, test, train_fraction, stream, json, decoder))
 
 
 @app.command()

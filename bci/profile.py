@@ -193,6 +193,9 @@ class Decoder(Section):
     """From features to intended velocity: direction is fitted, smoothing and gain are set."""
 
     outputs: tuple[str, ...] = Field(min_length=1, max_length=10, description="one name per decoded velocity")
+    kind: str = Field(
+        "velocity", description="what `bci fit` fits: velocity, kalman (with memory), or one that a package brings"
+    )
     tau_ms: PositiveFloat = Field(120.0, description="smoothing: time constant of the decoded velocity")
     beta: PositiveFloat = Field(0.7, description="gain: speed at full effort, in output units per second")
     speed_threshold: PositiveFloat = Field(0.4, description="effort that the speed power leaves as it is")

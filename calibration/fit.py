@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bci.decoding.estimation import fit_observation
+from bci.decoding.kinds import VELOCITY, fit_readout
 from bci.decoding.model import Model, check_model
 from bci.decoding.velocity import VelocityDecoder
 from bci.errors import ModelError
@@ -29,6 +30,7 @@ def fit_model(
     provenance: dict[str, Any] | None = None,
     spatial: Array | None = None,
     position: Array | None = None,
+    kind: str = VELOCITY,
 ) -> Model:
     """Fit how features follow intention, and position where the profile's `decoder.state` says so.
 
@@ -52,6 +54,8 @@ def fit_model(
         Spatial filters that made the features, to be kept with the model.
     position : Array, optional
         Where the hand was, as the person saw it, in workspaces, shape (n_bins, k); not read without position state.
+    kind : str
+        Of the decoder that reads the velocity, see `bci.decoding.kinds`.
 
     Raises
     ------
@@ -60,6 +64,7 @@ def fit_model(
     """
     settings = profile.decoder
     used = weights > 0
+    every_bin = without_hidden(features), np.where(used[:, None], v_int, 0.0), weights
     features, v_int, weights = without_hidden(features[used]), v_int[used], weights[used]
     k = len(settings.outputs)
     if len(features) < LEAST_BINS_PER_STATE * (k + 1):
@@ -94,8 +99,9 @@ def fit_model(
         nis_gate=np.inf,
         provenance={"n_bins": len(X), **(provenance or {})},
         spatial=spatial,
+        readout=fit_readout(kind, *every_bin),
     )
-    return _with_gate(model, features, settings, None if position is None else position[used])
+    return _with_gate(model, features, v_int, weights, settings, None if position is None else position[used])
 
 
 def without_hidden(features: Array) -> Array:
@@ -109,7 +115,9 @@ def without_hidden(features: Array) -> Array:
     return filled
 
 
-def _with_gate(model: Model, features: Array, settings: Decoder, position: Array | None) -> Model:
+def _with_gate(
+    model: Model, features: Array, v_int: Array, weights: Array, settings: Decoder, position: Array | None
+) -> Model:
     """Decode the training data once: what is normal there decides what is implausible later, and what is fast."""
     decoder = VelocityDecoder(model, settings)
     nis, effort = np.empty(len(features)), np.empty((len(features), len(model.outputs)))
@@ -123,7 +131,13 @@ def _with_gate(model: Model, features: Array, settings: Decoder, position: Array
         raise ModelError("Most training bins are far from what the model expects.", "Look at the signals, then repeat.")
     gate = max(2.0, GATE_MARGIN * float(np.quantile(believed, 0.999)))
     fast = float(np.quantile(np.linalg.norm(effort, axis=1), FAST_QUANTILE))
-    provenance = {**model.provenance, "nis_median": round(float(np.median(believed)), 4)}
+    provenance = {
+        **model.provenance,
+        "nis_median": round(float(np.median(believed)), 4),
+        "least_error_gain": float(
+            weights @ np.sum(effort * v_int, axis=1) / max(weights @ np.sum(effort**2, axis=1), 1e-12)
+        ),
+    }
     return dataclasses.replace(model, nis_gate=gate, fast_effort=max(fast, 1e-3), provenance=provenance)
 
 

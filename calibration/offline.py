@@ -19,6 +19,7 @@ from bci.signals.grid import Grid
 from bci.types import Array, Frame, Kinematics, Recording, Signal
 from calibration.accuracy import Score, score_axes
 from calibration.fit import fit_model
+from calibration.judgement import judge, score_plain
 from calibration.labels import (
     check_spans,
     from_cues,
@@ -47,6 +48,8 @@ class Evaluation:
         Per axis.
     discrete : DiscreteScore or None
         Of click, hold and rest, where the profile decodes them.
+    judgement : str
+        Better or worse than a plain Kalman filter on the same bins; empty where that is what was evaluated.
     position_mse : float or None
         Mean squared distance of the position, squared units; None where no position is decoded.
     """
@@ -57,6 +60,7 @@ class Evaluation:
     scores: tuple[Score, ...]
     position_mse: float | None = None
     discrete: DiscreteScore | None = None
+    judgement: str = ""
 
 
 @dataclass(frozen=True)
@@ -242,6 +246,7 @@ def fit_recording(
         provenance,
         spatial,
         None if frames.position is None else frames.position[:n],
+        kind=profile.decoder.kind,
     )
     if frames.states is not None and profile.decoder.discrete is not None:
         discrete, score = fit_states(frames.features[:n], frames.states[:n], profile.decoder.discrete, frames.bin_s)
@@ -267,16 +272,45 @@ def evaluate_profile(
         else:
             decoder.coast()
         decoded[i] = decoder.velocity
-    decoded *= scale / beta
+    decoded *= model.provenance["least_error_gain"] * scale / beta  # gain is a setting, no part of the direction
     judged = np.arange(n, len(decoded))[held_out.weights[n:] > 0]
     if not len(judged):
         raise RecordingError("The held-out part has no labelled bin.", "Choose a smaller --train-fraction.")
+    axes = profile.decoder.outputs
+    scores = score_axes(axes, held_out.truth[judged], decoded[judged])
+    frames, held_out = (_with_position(*pair, profile) for pair in ((recording, frames), (test or recording, held_out)))
+    joined = held_out if test is None else _joined(frames, held_out)
+    at = judged + len(joined.features) - len(held_out.features)
+    plain = score_plain(axes, joined.features, joined.truth, joined.weights, at, n or len(frames.features))
     return Evaluation(
-        method=f"live decoder of profile '{profile.name}'",
+        method=f"live decoder ({profile.decoder.kind}) of profile '{profile.name}'",
         n_train=n or len(frames.features),
         n_test=len(judged),
-        scores=score_axes(profile.decoder.outputs, held_out.truth[judged], decoded[judged]),
+        scores=scores,
         discrete=_judge_discrete(model, profile, held_out, n),
+        judgement=judge(scores, plain, profile.decoder.kind),
+    )
+
+
+def _with_position(recording: Recording, frames: LabelledFrames, profile: Profile) -> LabelledFrames:
+    """With the hand's position beside its velocity, where the recording tells it: the plain filter decodes both."""
+    k = recording.kinematics
+    if k is None or profile.training.cues:
+        return frames
+    try:
+        position = positions_from_kinematics(k.names, k.values, k.stamps_s, frames.stamps_s, profile)
+    except RecordingError:
+        return frames
+    return dataclasses.replace(frames, truth=np.column_stack([frames.truth, position]))
+
+
+def _joined(first: LabelledFrames, second: LabelledFrames) -> LabelledFrames:
+    """Two recordings one after the other."""
+    return dataclasses.replace(
+        second,
+        features=np.concatenate([first.features, second.features]),
+        truth=np.concatenate([first.truth, second.truth]),
+        weights=np.concatenate([first.weights, second.weights]),
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from bci.decoding.model import Model
 from bci.decoding.velocity import VelocityDecoder
 from bci.profile import Decoder
+from bci.types import Kinematics, Recording, Signal
 
 BIN_S = 0.02
 
@@ -40,3 +41,15 @@ def model_of(C, v_int, noise=0.6, **changes):
 
 def decoder_of(model, tau_s=0.12, beta=1.0, **settings):
     return VelocityDecoder(model, Decoder(outputs=model.outputs, tau_ms=1e3 * tau_s, beta=beta, **settings))
+
+
+def moving_recording(n=900, seed=3, n_channels=96):
+    """Counts of neurons that encode the velocity of a hand, which is measured; bins of 50 ms."""
+    random = np.random.default_rng(seed)
+    velocity = np.repeat(random.normal(size=(n // 20, 2)), 20, axis=0) * 10
+    rates = np.maximum(0.2, 3 + velocity @ random.normal(0, 0.15, (2, n_channels)))
+    stamps = np.arange(n) / 20
+    labels = tuple(f"u{i}" for i in range(n_channels))
+    signal_ = Signal("IntracorticalRates", "Rates", "count", labels, 20.0, random.poisson(rates).astype(float), stamps)
+    position = np.cumsum(velocity, axis=0) / 20
+    return Recording(signal_, Kinematics(("x", "y", "vx", "vy"), "cm", np.hstack([position, velocity]), stamps))

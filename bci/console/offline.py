@@ -13,23 +13,27 @@ from rich.table import Table
 
 from bci.configs import find_profile
 from bci.console.screen import Screen
+from bci.decoding.kinds import VELOCITY, SavedReadout, find_kind
 from bci.decoding.model import save_model
 from bci.errors import BciError, ModelError, RecordingError
 from bci.plan import write_json
 from bci.profile import Profile, load_profile
 from bci.recording.joining import join_recordings
 from bci.recording.reader import find_recording, read_recording
+from bci.types import Recording
 from calibration import offline
 
 
-def fit_recordings(files: Sequence[Path], profile_name: str | None, model_path: Path, stream: str) -> int:
+def fit_recordings(
+    files: Sequence[Path], profile_name: str | None, model_path: Path, stream: str, kind: str | None
+) -> int:
     """Fit a decoder on recordings, print what it rests on, and write the model; return the exit code."""
     if not model_path.parent.is_dir() or not os.access(model_path.parent, os.W_OK):
         raise ModelError(
             f"No model can be written to {model_path}: its folder is absent or closed.", "Make the folder."
         )
     try:
-        return _fit_recordings(Screen(), files, _profile(profile_name, files[0]), model_path, stream)
+        return _fit_recordings(Screen(), files, with_kind(_profile(profile_name, files[0]), kind), model_path, stream)
     except BciError as error:
         raise type(error)(error.problem, f"{error.remedy} No model was written to {model_path}.") from error
 
@@ -44,6 +48,8 @@ def _fit_recordings(screen: Screen, files: Sequence[Path], profile: Profile, mod
                       "profile": profile.name}  # fmt: skip
         model, frames = offline.fit_recording(recording, profile, provenance)
         save_model(model_path, model)
+    with screen.status("judging it on the last fifth, from the rest"):
+        judgement = _judgement(recording, profile)
     used_s = model.n_effective * model.bin_s
     table = Table.grid(padding=(0, 2))
     names = ", ".join(file.name for file in files)
@@ -51,12 +57,36 @@ def _fit_recordings(screen: Screen, files: Sequence[Path], profile: Profile, mod
     table.add_row("features", f"{len(model.feature_labels)}, bins of {1e3 * model.bin_s:g} ms")
     table.add_row("learned from", f"{used_s:.0f} s with known intention, of {len(frames.features) * model.bin_s:.0f} s")
     table.add_row("decodes", ", ".join(model.outputs))
+    table.add_row("decoder", _describe_kind(model.readout))
     table.add_row("full effort", f"{model.provenance['full_effort_speed']:.3g} of the recording's units per second")
     if model.discrete is not None:
         table.add_row("discrete intents", _describe(model.provenance["discrete"]))
     table.add_row("model", str(model_path))
     screen.print(table)
+    screen.print(judgement)
     return code
+
+
+def _judgement(recording: Recording, profile: Profile) -> str:
+    try:
+        return offline.evaluate_profile(recording, profile).judgement
+    except BciError:
+        return "Too short to say how good it is: four fifths of it do not suffice for a fit."
+
+
+def with_kind(profile: Profile, kind: str | None) -> Profile:
+    """The profile with another kind of decoder, refused at once where it is not installed; None: its own."""
+    decoder = profile.decoder if kind is None else profile.decoder.model_copy(update={"kind": kind})
+    if decoder.kind != VELOCITY:
+        find_kind(decoder.kind)
+    return profile.model_copy(update={"decoder": decoder})
+
+
+def _describe_kind(readout: SavedReadout | None) -> str:
+    if readout is None:
+        return VELOCITY
+    told = ", ".join(f"{name} {value}" for name, value in readout.provenance.items())
+    return f"{readout.kind} ({told})" if told else readout.kind
 
 
 def _profile(name: str | None, file: Path) -> Profile:
@@ -74,11 +104,19 @@ def _digest(file: Path) -> str:
 
 
 def evaluate_recording(
-    file: Path, profile_name: str | None, test: Path | None, train_fraction: float, stream: str, json: Path | None
+    file: Path,
+    profile_name: str | None,
+    test: Path | None,
+    train_fraction: float,
+    stream: str,
+    json: Path | None,
+    kind: str | None = None,
 ) -> int:
     """Print correlation and R² per axis on held-out bins, and write them as JSON when wanted; return the exit code."""
     screen = Screen()
     profile = find_recording(file)[1] if profile_name is None else load_profile(find_profile(profile_name))
+    if profile is not None:
+        profile = with_kind(profile, kind)
     with screen.status("reading"):
         recording = read_recording(file, stream, profile)
         held_out = None if test is None else read_recording(test, stream, profile)
@@ -100,6 +138,8 @@ def evaluate_recording(
         screen.print(f"discrete intents: {_describe(dataclasses.asdict(evaluation.discrete))}")
     if evaluation.position_mse is not None:
         screen.print(f"position MSE {evaluation.position_mse:.2f} squared units")
+    if evaluation.judgement:
+        screen.print(evaluation.judgement)
     if json is not None:
         write_json(json, {"file": file.name, "test": None if test is None else test.name,
                           "train_fraction": train_fraction, **offline.as_json(evaluation)})  # fmt: skip

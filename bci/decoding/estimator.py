@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numba import njit
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from bci.decoding.curve import correct, fit_curve, straight
-from bci.decoding.joint import DYNAMICS, RIDGES, Moments, choose, decode_held_out, gains, information, update
+from bci.decoding.curve import fit_curve, straight
+from bci.decoding.fitted import Fitted
+from bci.decoding.joint import DYNAMICS, RIDGES, Moments, choose, decode_held_out, gains, information
 from bci.errors import ModelError
-from bci.signals.memory import fading_rates, remember, remember_all
+from bci.signals.memory import fading_rates, remember_all
 from bci.types import Array
 
 LEAST_BINS_FOR_A_CURVE = 100  # fewer do not tell a curve from chance
-
-
-@njit(cache=True, nogil=True)
-def _step(
-    y: Array, mean: Array, scale: Array, clip: float, rates: Array, memory: Array, L: Array, offset: Array,
-    A: Array, P: Array, D: Array, x: Array, z: Array, l: Array, work: Array,
-) -> bool:  # fmt: skip
-    """Decode one bin; False, and only the memory of the last bin repeated, when a value is not finite."""
-    is_whole = True
-    for c in range(len(y)):
-        value = (y[c] - mean[c]) * scale[c]
-        if not np.isfinite(y[c]):
-            is_whole = False
-        z[c] = min(max(value, -clip), clip)
-    if not is_whole:
-        z[:] = memory[0]
-        remember(z, rates, memory)
-        return False
-    remember(z, rates, memory)
-    l[:] = offset
-    j = 0
-    for t in range(memory.shape[0]):
-        for c in range(len(y)):
-            for i in range(len(x)):
-                l[i] += L[j, i] * memory[t, c]
-            j += 1
-    update(A, P, D, l, x, work)
-    return True
-
-
-@dataclass(frozen=True)
-class _State:
-    """What is carried from bin to bin: remembered features (taps, n), estimate of the states (k,), and scratch."""
-
-    memory: Array
-    x: Array
-    z: Array
-    l: Array
-    work: Array
 
 
 class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -191,8 +151,9 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
-        state = self._at_rest()
-        decoded = np.array([self._advance(row, state) for row in X])
+        state, decoded = self._fitted.at_rest(), np.empty((len(X), len(self._y_mean)))
+        for row, estimate in zip(X, decoded, strict=True):
+            self._fitted.advance(row, state, estimate)
         return decoded[:, 0] if self._y_is_flat else decoded
 
     def step(self, features: Array) -> Array:
@@ -200,11 +161,13 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
 
         A bin with a value that is not finite is predicted only.
         """
-        return self._advance(features, self._state)
+        estimate = np.empty(len(self._y_mean))
+        self._fitted.advance(features, self._state, estimate)
+        return estimate
 
     def reset(self) -> Self:
         """Forget the bins seen by `step`; keep what was learned."""
-        self._state = self._at_rest()
+        self._state = self._fitted.at_rest()
         return self
 
     def use_channels(self, used: Array) -> Self:
@@ -228,31 +191,6 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         Y = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
         return X, Y, _check_sample_weight(weights, X, dtype=np.float64)
 
-    def _at_rest(self) -> _State:
-        k, n = len(self._origin), self.n_features_in_
-        return _State(
-            memory=np.zeros((self.n_lags + len(self._rates), n)),
-            x=np.zeros(k),
-            z=np.zeros(n),
-            l=np.zeros(k),
-            work=np.zeros((2, k)),
-        )
-
-    def _advance(self, features: Array, state: _State) -> Array:
-        g, curve = self._gains, self._curve
-        if not _step(
-            features, self._mean, self._scale, self.clip, self._rates, state.memory, self._L, self._offset,
-            g.A, g.P, g.D, state.x, state.z, state.l, state.work,
-        ):  # fmt: skip
-            state.x[:] = self._A @ state.x
-        estimate = np.empty(len(self._y_mean))
-        u, scratch = state.work
-        np.add(state.x, self._origin, out=u)
-        correct(u, curve.mean, curve.scale, curve.W, curve.c, curve.B, curve.b, scratch, estimate)
-        estimate /= self._y_scale
-        estimate += self._y_mean
-        return estimate
-
     def _remember(self, X: Array) -> Array:
         taps = np.empty((len(X), self.n_lags + len(self._rates), X.shape[1]))
         Z = np.clip((X - self._mean) * self._scale, -self.clip, self.clip)
@@ -263,13 +201,23 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         used = np.tile(self._used, self.n_lags + len(self._rates))
         moments = self._moments if used.all() else self._moments.of_features(used)
         D, L = next(information(moments, (self.ridge_,)))
-        self._gains = gains(moments, D, L, self.dynamics_)
-        self._A = moments.covariances()[1]
-        self._L = np.zeros((len(used), len(D)))
-        self._L[used] = L.T
-        self._offset = -L @ (moments.f / moments.n)
-        self._L *= self._tap_scale[:, None]
-        self._origin = moments.x / moments.n
+        weights = np.zeros((len(used), len(D)))
+        weights[used] = L.T
+        self._fitted = Fitted(
+            mean=self._mean,
+            scale=self._scale,
+            clip=self.clip,
+            n_lags=self.n_lags,
+            rates=self._rates,
+            L=weights * self._tap_scale[:, None],
+            offset=-L @ (moments.f / moments.n),
+            gains=gains(moments, D, L, self.dynamics_),
+            free=moments.covariances()[1],
+            origin=moments.x / moments.n,
+            curve=self._curve,
+            y_mean=self._y_mean,
+            y_scale=self._y_scale,
+        )
         return self.reset()
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from bci.decoding.kinds import SavedReadout, make_readout
 from bci.errors import ModelError
 from bci.profile import Decoder
 from bci.types import Array
@@ -23,6 +24,7 @@ SCHEMA_VERSION = 3
 KIND = "velocity encoding"
 STATES = ("idle", "move", "click", "hold")
 ARRAYS = ("C", "Q", "R")
+READOUT = "readout."  # before the names of its arrays
 SHAPING = ("tau_ms", "beta")
 STATISTICS = ("mean", "variance", "n_seen")
 STATE_ARRAYS = ("means", "covariance")
@@ -94,6 +96,8 @@ class Model:
         What was normal of each feature when it was fitted, as `Extractor.statistics` gives it; empty: not known.
     spatial : Array or None
         Shape (n_bands, n_components, n_channels): learned spatial filters that make the features; None without any.
+    readout : SavedReadout or None
+        Another kind of decoder that reads the velocity, while C and Q judge the bins; None: C and Q read it too.
     """
 
     outputs: tuple[str, ...]
@@ -111,6 +115,7 @@ class Model:
     shaping: dict[str, float] = field(default_factory=dict)
     statistics: dict[str, list[float]] = field(default_factory=dict)
     spatial: Array | None = None
+    readout: SavedReadout | None = None
 
     def tuned(self, settings: Decoder) -> Decoder:
         """The profile's settings, with the smoothing and the gain that were tuned with this model."""
@@ -129,7 +134,7 @@ def save_model(path: Path, model: Model) -> None:
     """
     meta = {
         "schema_version": SCHEMA_VERSION,
-        "kind": KIND,
+        "kind": KIND if model.readout is None else model.readout.kind,
         "outputs": model.outputs,
         "feature_labels": model.feature_labels,
         "features_hash": model.features_hash,
@@ -151,6 +156,9 @@ def save_model(path: Path, model: Model) -> None:
         arrays |= {name: np.ascontiguousarray(getattr(model.discrete, name)) for name in STATE_ARRAYS}
     if model.spatial is not None:
         arrays["spatial"] = np.ascontiguousarray(model.spatial)
+    if model.readout is not None:
+        meta["readout"] = {"gain": model.readout.gain, "provenance": model.readout.provenance}
+        arrays |= {READOUT + name: np.asarray(value) for name, value in model.readout.arrays.items()}
     text = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), dtype=np.uint8)
     temporary = path.with_suffix(path.suffix + ".part")
     with temporary.open("wb") as file:
@@ -172,20 +180,27 @@ def load_model(path: Path) -> Model:
     try:
         with np.load(path, allow_pickle=False) as archive:
             meta = json.loads(bytes(archive["meta"]).decode())
-            arrays = {name: np.ascontiguousarray(archive[name], dtype=np.float64) for name in archive if name != "meta"}
+            theirs = {name.removeprefix(READOUT): archive[name] for name in archive if name.startswith(READOUT)}
+            ours = [name for name in archive if name != "meta" and not name.startswith(READOUT)]
+            arrays = {name: np.ascontiguousarray(archive[name], dtype=np.float64) for name in ours}
     except FileNotFoundError as error:
         raise ModelError(f"Model {path} does not exist.", "Fit one with `bci fit`.") from error
     except DAMAGES as error:
         raise ModelError(f"Model {path} is damaged or no model: {error}.", remedy) from error
     if not isinstance(meta, dict):
         raise ModelError(f"Model {path} has a wrong description: it is no table.", remedy)
-    if meta.get("kind") != KIND or meta.get("schema_version") != SCHEMA_VERSION:
+    kind = meta.get("kind")
+    if not isinstance(kind, str) or meta.get("schema_version") != SCHEMA_VERSION:
         raise ModelError(
-            f"Model {path} is of another kind or version: '{meta.get('kind')}', version {meta.get('schema_version')}; "
-            f"this program reads '{KIND}', version {SCHEMA_VERSION}.",
+            f"Model {path} is of another kind or version: '{kind}', version {meta.get('schema_version')}; "
+            f"this program reads version {SCHEMA_VERSION}.",
             remedy,
         )
     try:
+        readout = None
+        if kind != KIND:
+            told = meta.get("readout", {})
+            readout = SavedReadout(kind, float(told.get("gain", 0.0)), theirs, dict(told.get("provenance", {})))
         discrete = meta.get("discrete")
         if discrete is not None:
             discrete = StateModel(
@@ -208,13 +223,16 @@ def load_model(path: Path) -> Model:
             statistics=dict(meta.get("statistics", {})),
             discrete=discrete,
             spatial=arrays.get("spatial"),
+            readout=readout,
             **{name: arrays[name] for name in ARRAYS},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"Model {path} has a wrong description: {error}.", remedy) from error
     problem = _defect(model)
     if problem:
         raise ModelError(f"Model {path} is not usable: {problem}.", remedy)
+    if model.readout is not None:
+        make_readout(model.readout, len(model.feature_labels), len(model.outputs))
     return model
 
 
@@ -227,6 +245,10 @@ def _defect(model: Model) -> str:
     scalars = (model.bin_s, model.nis_gate, model.n_effective, model.fast_effort)
     if not all(0.0 < value < math.inf for value in scalars):
         return "bin_s, nis_gate, n_effective and fast_effort must be positive and finite"
+    if model.readout is not None:
+        problem = _readout_defect(model.readout)
+        if problem:
+            return problem
     if model.spatial is not None and not (model.spatial.ndim == 3 and np.isfinite(model.spatial).all()):
         return "its spatial filters are not three-dimensional and finite"
     if model.discrete is None:
@@ -239,6 +261,15 @@ def _defect(model: Model) -> str:
     return _shape_defect("means", model.discrete.means, (len(states), n)) or _matrix_defect(
         "covariance", model.discrete.covariance, n
     )
+
+
+def _readout_defect(readout: SavedReadout) -> str:
+    if not 0.0 < readout.gain < math.inf:
+        return f"the gain of its decoder '{readout.kind}' must be positive and finite"
+    for name, value in readout.arrays.items():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            return f"{READOUT}{name} holds values that are not finite"
+    return ""
 
 
 def _shape_defect(name: str, value: Array, shape: tuple[int, ...]) -> str:

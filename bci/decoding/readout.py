@@ -155,6 +155,31 @@ def decode(
     return nis
 
 
+@njit(cache=True, nogil=True)
+def expect_hidden(y: Array, block: Array, is_hidden: Array, effort: Array, out: Array, m: int) -> None:
+    """Features of the bin that `decode` has just seen: the hidden ones as expected, given the others.
+
+    Parameters
+    ----------
+    y, is_hidden : Array
+        Shape (n,): as `decode` had them.
+    effort : Array
+        Shape (k,): as it was before.
+    out : Array
+        Shape (n,), written; all finite.
+    """
+    k = len(effort)
+    v = views(block, len(y), k, m)
+    for i in range(len(y)):
+        out[i] = y[i]
+        if is_hidden[i] or not np.isfinite(y[i]):
+            out[i] = v.nu[i]
+            for j in range(k):
+                out[i] += effort[j] * v.Ct[j, i]
+            for j in range(m):
+                out[i] += v.known[j] * v.Ct[k + j, i]
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def marginalise(
     M: Array, q: Array, p: Array, factors: Array, hidden: Array, n_hidden: int, nu: Array, factor: Array,

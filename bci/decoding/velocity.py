@@ -1,6 +1,7 @@
 """The live decoder: intended velocity from features, learning while it decodes.
 
-Direction, smoothing and gain are three separate things: the direction is fitted, `tau_ms` and `beta` are set.
+Direction, smoothing and gain are three separate things: the direction is fitted, `tau_ms` and `beta` are set. The
+model's kind of decoder reads the direction; all else is here, the same for every kind.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import numpy as np
 
 from bci.decoding.adaptation import learn
 from bci.decoding.discrete import DiscreteDecoder
+from bci.decoding.kinds import make_readout
 from bci.decoding.model import Model
 from bci.decoding.noise import covariance, make_noise, precision_times
-from bci.decoding.readout import block_size, decode, derive, views
+from bci.decoding.readout import block_size, decode, derive, expect_hidden, views
 from bci.decoding.shaping import make_shaper
 from bci.profile import Decoder
 from bci.types import Array
@@ -102,6 +104,10 @@ class VelocityDecoder:
         self._L[:] = precision_times(self._noise, self._n_effective, self._Ct[:k])
         self._decode = (self._block, *noise, *masking, *shape, self.alpha, model.nis_gate, settings.beta)
         self._learn = (self._block, self._Ri, *noise, *masking, *shape)
+        self._readout = None
+        if model.readout is not None:
+            self._readout, self._readout_gain = make_readout(model.readout, n, k), model.readout.gain
+            self._before, self._filled = np.zeros(k), np.zeros(n)
         self._derive = (self._block, n, *shape, *noise, *masking)
         derive(*self._derive)
 
@@ -112,7 +118,7 @@ class VelocityDecoder:
 
     @property
     def compiled(self) -> tuple[Any, ...]:
-        """What `readout.decode` takes after the features, for a loop that is compiled itself."""
+        """What `readout.decode` takes after the features, for a loop that is compiled itself: of no other kind."""
         return (self._n_effective, *self._decode)
 
     def step(self, y: Array) -> float:
@@ -120,7 +126,11 @@ class VelocityDecoder:
 
         Features that are not finite are left out of this bin.
         """
+        if self._readout is not None:
+            self._before[:] = self.effort
         nis: float = decode(y, self._n_effective, *self._decode)
+        if nis <= self._gate and self._readout is not None and not self._read(y):
+            nis = math.inf
         if not nis <= self._gate:
             self.coast()
             self._n_quiet = self._quiet_bins
@@ -141,6 +151,8 @@ class VelocityDecoder:
         """Predict one bin without features: the velocity decays with tau, and after 0.2 s goes to zero."""
         left = 1.0 - (self.n_coasted - self._coast_bins) / self._ramp_bins
         self.n_coasted += 1
+        if self._readout is not None:
+            self._readout.coast()
         after = 1.0 - (self.n_coasted - self._coast_bins) / self._ramp_bins
         self.effort *= 0.0 if after <= 0.0 else self.alpha * min(after, 1.0) / min(left, 1.0)
         np.multiply(self.effort, self._beta, out=self.velocity)
@@ -196,6 +208,8 @@ class VelocityDecoder:
         self._refresh()
         if self.discrete is not None:
             self.discrete.use_features(is_used)
+        if self._readout is not None:
+            self._readout.use_features(is_used)
 
     def to_model(self) -> Model:
         """Return the model as learned so far."""
@@ -208,6 +222,21 @@ class VelocityDecoder:
             n_effective=self._n_effective,
             provenance={**self.model.provenance, "n_learned_bins": self.n_learned},
         )
+
+    def _read(self, y: Array) -> bool:
+        """Let the model's kind of decoder read a bin that is believed; False for what is no velocity."""
+        assert self._readout is not None
+        expect_hidden(y, self._block, self._is_hidden, self._before, self._filled, len(self._known))
+        read = self._readout.step(self._filled)
+        total = 0.0
+        for i in range(self._k):
+            value = self.alpha * self._before[i] + (1.0 - self.alpha) * (self._readout_gain * read[i])
+            self.effort[i], self.velocity[i] = value, self._beta * value
+            total += value
+        if math.isfinite(total):
+            return True
+        self.effort[:] = self._before
+        return False
 
     def _refresh(self) -> None:
         """Derive the read-out from what was learned; where that has become useless, begin again with the model."""

@@ -1,26 +1,19 @@
 import numpy as np
 import pytest
+from synthetic import moving_recording
 
 from bci.configs import find_profile
 from bci.errors import ModelError, RecordingError
 from bci.profile import load_profile
 from bci.recording.reader import read_recording
-from bci.types import Kinematics, Recording, Signal
+from bci.types import Recording, Signal
 from calibration.offline import evaluate_plain, evaluate_profile, fit_recording
 
 PROFILE = load_profile(find_profile("intracortical_rates"))
 
 
 def recording(n=3000, n_channels=96, seed=0):
-    random = np.random.default_rng(seed)
-    velocity = np.repeat(random.normal(size=(n // 20, 2)), 20, axis=0) * 10
-    position = np.cumsum(velocity, axis=0) / 20
-    rates = np.maximum(0.2, 3 + velocity @ random.normal(0, 0.15, (2, n_channels)))
-    stamps = np.arange(n) / 20
-    counts = random.poisson(rates).astype(float)
-    labels = tuple(f"u{i}" for i in range(n_channels))
-    signal = Signal("IntracorticalRates", "Rates", "count", labels, 20.0, counts, stamps)
-    return Recording(signal, Kinematics(("x", "y", "vx", "vy"), "cm", np.hstack([position, velocity]), stamps))
+    return moving_recording(n, seed, n_channels)
 
 
 def test_a_live_decoder_fitted_on_the_beginning_decodes_the_end():
@@ -81,6 +74,14 @@ def test_the_plain_filter_reaches_the_known_r2_on_contdata95(real_data):
 def test_a_real_day_decodes_forward_in_time(real_data):
     day = read_recording(real_data("limblab_spike_wf_2012/Spike_07-19-12_WF_001.mat"))
     assert np.mean([score.cc for score in evaluate_plain(day).scores[:2]]) > 0.85
+
+
+@pytest.mark.real
+def test_what_moves_the_device_decodes_a_real_day_better_than_the_plain_filter(real_data):
+    day = read_recording(real_data("limblab_spike_wf_2012/Spike_07-19-12_WF_001.mat"))
+    live = np.mean([score.cc for score in evaluate_profile(day, PROFILE).scores])
+    assert live > np.mean([score.cc for score in evaluate_plain(day).scores[2:]]) + 0.05
+    assert live > 0.73
 
 
 @pytest.mark.real

@@ -4,23 +4,26 @@ import hashlib
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from sessions import active, arm, no_process_of, only_session, start, states_of, streams_of, wait_for
+from synthetic import moving_recording
 
 from bci.errors import RecordingError
 from bci.live.verify import Again
 from bci.plan import read_plan
 from bci.recording.replay import play
-from bci.types import Kinematics, Recording, Signal
+from bci.types import Recording
 from drivers.guardian.link import GuardianClient
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -255,17 +258,6 @@ def test_the_demo_fits_a_terminal_and_obeys_its_keys(tmp_path):
     os.close(slave)
 
 
-def moving_recording(n=900, seed=3):
-    random = np.random.default_rng(seed)
-    velocity = np.repeat(random.normal(size=(n // 20, 2)), 20, axis=0) * 10
-    rates = np.maximum(0.2, 3 + velocity @ random.normal(0, 0.15, (2, 96)))
-    stamps = np.arange(n) / 20
-    labels = tuple(f"u{i}" for i in range(96))
-    signal_ = Signal("IntracorticalRates", "Rates", "count", labels, 20.0, random.poisson(rates).astype(float), stamps)
-    position = np.cumsum(velocity, axis=0) / 20
-    return Recording(signal_, Kinematics(("x", "y", "vx", "vy"), "cm", np.hstack([position, velocity]), stamps))
-
-
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     from bci.configs import find_profile
@@ -306,6 +298,64 @@ def test_a_recording_played_in_one_place_moves_the_arm_from_another(tmp_path, fi
     assert np.ptp(np.genfromtxt(session / "trace.csv", delimiter=",", skip_header=1)[:, 1]) > 0.01
     streams = streams_of(session / "recording.xdf")
     assert {"IntracorticalRates", "IntracorticalRates-kinematics", "bci.intents", "bci.commands"} <= set(streams)
+
+
+@pytest.fixture
+def brought(tmp_path):
+    """An installed package that brings the decoder of the documentation: the environment to run in."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "bring-a-decoder.md").read_text()
+    site = tmp_path / "site"
+    about = site / "network-1.0.dist-info"
+    about.mkdir(parents=True)
+    code, entry_point = re.findall(r"```(?:python|toml)\n(.*?)```", page, re.DOTALL)
+    (site / "network.py").write_text(code)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: network\nVersion: 1.0\n")
+    group, line = re.fullmatch(r'\[project\.entry-points\."(.+)"\]\n(.+)\n', entry_point).groups()
+    (about / "entry_points.txt").write_text(f"[{group}]\n{line.replace(chr(34), '')}\n")
+    return {**os.environ, "PYTHONPATH": str(site)}
+
+
+FIT_PLAYED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from synthetic import moving_recording
+from bci.configs import find_profile
+from bci.console.offline import with_kind
+from bci.decoding.model import save_model
+from bci.profile import load_profile
+from calibration.offline import fit_recording
+profile = with_kind(load_profile(find_profile("intracortical_rates")), "network")
+save_model(Path(sys.argv[2]), fit_recording(moving_recording(), profile, {})[0])
+"""
+
+
+def test_a_decoder_that_a_package_brings_moves_the_arm_and_without_the_package_is_refused(tmp_path, brought):
+    model, tests = tmp_path / "model.npz", Path(__file__).parent.parent
+    subprocess.run([sys.executable, "-c", FIT_PLAYED, str(tests), str(model)], check=True, env=brought)
+    player = Player(moving_recording())
+    arguments = (
+        "run",
+        "intracortical_rates",
+        "--model",
+        str(model),
+        "--seconds",
+        "6",
+        "--sessions",
+        str(tmp_path / "s"),
+    )
+    process = start(*arguments, env=brought)
+    output, errors = process.communicate(timeout=90)
+    player.stop()
+    assert process.returncode == 0, errors
+    session = only_session(tmp_path / "s")
+    assert "ACTIVE" in states_of(session)
+    assert "samples to device" in output
+    assert np.ptp(np.genfromtxt(session / "trace.csv", delimiter=",", skip_header=1)[:, 1]) > 0.01
+    refused = subprocess.run([sys.executable, "-m", "bci", *arguments], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "'network' is not installed" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_a_source_that_dies_leaves_the_arm_standing_and_is_followed_again_when_it_returns(tmp_path, fitted):
