@@ -24,6 +24,7 @@ OPEN_TIMEOUT_S = 5.0
 BUFFER_S = 30
 MAX_PULL = 8192  # samples
 CORRECTION_PERIOD_S = 5.0
+LONG_BLOCK = 0.5  # of the age at which samples are stale: blocks of that length are told
 
 
 class Inlet:
@@ -64,7 +65,7 @@ class Inlet:
         self._n_dropped = 0
         self._last_stamp_s = np.nan
         self._arrived_s = np.nan
-        self._is_silent = self._is_blocky = False
+        self._is_silent = self._is_blocky = self._has_told_blocks = False
         self._notices = Notices()
         self._blocks = BlockWatch(self.rate_hz)
         self._correction_s = first_correction(self._inlet, self.found)
@@ -108,6 +109,11 @@ class Inlet:
         """Why nothing usable has arrived for a second; empty when something has."""
         return self._usable.trouble
 
+    @property
+    def has_right_rate(self) -> bool:
+        """Whether samples have been found to come at the declared rate: at the earliest two seconds after the first."""
+        return self._is_ahead or (self._rate.is_measured and not self._rate.is_wrong)
+
     def data_age_s(self) -> float:
         """Seconds since the stamp of the newest sample; NaN before the first."""
         return float(pylsl.local_clock() - self._last_stamp_s)
@@ -118,6 +124,7 @@ class Inlet:
 
     def _take(self, samples: Any, stamps: Any, now_s: float) -> list[Chunk]:
         """Drop what is of no use, say so, and cut the rest at gaps."""
+        is_first = np.isnan(self._arrived_s)
         self._watch_age(now_s, len(stamps))
         if len(stamps) == 0:
             if self._is_silent:
@@ -127,7 +134,7 @@ class Inlet:
         self._last_stamp_s = min(float(stamps_s[-1]), now_s)
         is_of_now = self._is_ahead | (np.abs(stamps_s - now_s) <= self._stale_s)
         if not is_of_now.all():
-            self._n_dropped += len(stamps_s) - int(np.count_nonzero(is_of_now))
+            self._n_dropped += 0 if is_first else len(stamps_s) - int(np.count_nonzero(is_of_now))
             if not is_of_now.any():
                 self._usable.dropped(float(stamps_s[-1]) - now_s, float(stamps_s[-1]))
                 return []
@@ -154,23 +161,28 @@ class Inlet:
 
     def _watch_age(self, now_s: float, n_samples: int) -> None:
         """A source that is dead, frozen or unplugged raises nothing in liblsl: only waiting shows it."""
-        if n_samples:
-            self._arrived_s = now_s
-            self._watch_blocks(now_s, n_samples)
         is_silent = n_samples == 0 and now_s - self._arrived_s > max(self._stale_s, 1.5 * self._blocks.length_s)
         if is_silent and not self._is_silent:
             self._event("silent", f"No samples from '{self.found.name}' for {1e3 * self._stale_s:.0f} ms.")
         if self._is_silent and n_samples:
             self._event("back", f"Samples from '{self.found.name}' again.")
         self._is_silent = is_silent if n_samples == 0 else False
+        if n_samples:
+            self._arrived_s = now_s
+            self._watch_blocks(now_s, n_samples)
 
     def _watch_blocks(self, now_s: float, n_samples: int) -> None:
         self._blocks.count(now_s, n_samples)
-        is_blocky = self._blocks.length_s > self._stale_s and not self._is_ahead
+        length_s = self._blocks.length_s
+        if self._is_ahead or length_s <= LONG_BLOCK * self._stale_s:
+            self._is_blocky = self._has_told_blocks = False
+            return
+        is_blocky = length_s > self._stale_s
         if is_blocky and not self._is_blocky:
             self._notices.forget("silent", "back", "backlog", "gap")  # this is the cause of all of them
-            self._event("blocks", block_sentence(self.found.name, self._blocks.length_s, self.rate_hz, self._stale_s))
-        self._is_blocky = is_blocky
+        if not self._has_told_blocks:
+            self._event("blocks", block_sentence(self.found.name, length_s, self.rate_hz, self._stale_s))
+        self._is_blocky, self._has_told_blocks = is_blocky, True
 
     def _has_rate(self, stamps_s: Array) -> bool:
         """Whether samples come at the declared rate; what does not is not decoded."""
