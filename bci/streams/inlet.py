@@ -133,6 +133,8 @@ class Inlet:
         stamps_s = np.asarray(stamps, dtype=np.float64) + self._correction_s
         self._last_stamp_s = min(float(stamps_s[-1]), now_s)
         is_of_now = self._is_ahead | (np.abs(stamps_s - now_s) <= self._stale_s)
+        if is_first:
+            self._rate.preview(stamps_s)
         if not is_of_now.all():
             self._n_dropped += 0 if is_first else len(stamps_s) - int(np.count_nonzero(is_of_now))
             if not is_of_now.any():

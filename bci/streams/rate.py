@@ -15,9 +15,10 @@ WINDOW_S, LEAST_SAMPLES = 0.5, 10
 LEAST, MOST = 0.7, 1.4  # of the samples that should have come; fewer are lost often enough by a bad radio link
 AWAY_S = 1.5  # what comes back after so long has to show its rate first
 PIECE_S, STRETCH_S = 0.25, 4.5
-FIRST_S = 2.0  # the first stretch, before a device is armed; so short a one must show twice as much
+PREVIEW_S = 1.0
+FIRST_S = 2.0  # the first stretch, before a device is armed; so short a one must show more
 NAMED, WRONG = 0.01, 0.05  # relative difference that is told, and that is not decoded
-EVEN = 0.2  # of the variance that loss would cause
+EVEN = 0.1  # of the variance that loss would cause; loss itself has so little once in a million stretches
 
 
 class _Count:
@@ -80,6 +81,12 @@ class RateWatch:
         """Count anew from the next samples on: some were dropped here, and their number says nothing."""
         self._is_cut = True
 
+    def preview(self, stamps_s: Array) -> None:
+        """Take in what had come before anybody looked: a second of it or more at the right rate is a measurement."""
+        span_s = float(stamps_s[-1] - stamps_s[0])
+        if span_s >= PREVIEW_S and abs((len(stamps_s) - 1) / span_s / self._rate_hz - 1.0) < WRONG:
+            self.is_measured = True
+
     def count(self, stamps_s: Array) -> bool:
         """Take in the stamps of one or more samples; true when it is judged otherwise than before."""
         first_s, last_s = float(stamps_s[0]), float(stamps_s[-1])
@@ -122,7 +129,7 @@ class RateWatch:
         self.found_hz = n / elapsed_s
         excess = self.found_hz / self._rate_hz - 1.0
         self.is_off = abs(excess) > NAMED * doubt
-        self._is_false = excess > WRONG or (excess < -WRONG and self._is_even(excess, EVEN / doubt))
+        self._is_false = excess > WRONG or (excess < -WRONG and self._is_even(excess, EVEN / doubt**2))
         self.is_wrong = self._was_wrong or self._is_false
         self._pieces.clear()
         self.is_measured = True

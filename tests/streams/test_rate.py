@@ -93,3 +93,12 @@ def test_what_was_dropped_here_is_not_held_against_the_source():
         watch.restart()
         watch.count(start + 0.05 + np.arange(37) / 250)
     assert not watch.is_wrong
+
+
+@pytest.mark.parametrize(("sent", "is_measured"), [(250.0, True), (200.0, False), (300.0, False)])
+def test_what_came_before_anybody_looked_may_be_measurement_enough(sent, is_measured):
+    watch = RateWatch(250.0, 0.15)
+    watch.preview(np.arange(round(0.9 * sent)) / sent)
+    assert not watch.is_measured
+    watch.preview(np.arange(round(1.5 * sent)) / sent)
+    assert watch.is_measured == is_measured
