@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from bci.configs import find_profile
 from bci.console.keys import key_presses
@@ -24,6 +25,7 @@ from bci.decoding.model import load_model
 from bci.errors import ModelError
 from bci.live.control import ask
 from bci.live.session import Session
+from bci.live.trouble import read_trouble
 from bci.plan import Calibration, Display, Rehearsed, create_plan
 from bci.profile import Profile, load_profile
 from bci.streams.latest import LatestSamples
@@ -141,6 +143,7 @@ class Guide:
         self._wizard = LatestSamples(f"bci-{session.plan.session_id}-wizard")
         self._status: dict[str, Any] = {}
         self._n_told = len(state.attempts)
+        self._trouble = ""
 
     def show(self, console: Console) -> None:
         """Show it until it is over, or until the operator leaves with q or Ctrl-C."""
@@ -180,9 +183,14 @@ class Guide:
 
     def _draw(self, console: Console, live: Live | None) -> None:
         attempts = load_state(self._folder).attempts
+        trouble = self._status.get("trouble") or read_trouble(self.session.plan, "recording")
         if live is not None:
-            live.update(draw_wizard(self._texts, self._title, self.program, attempts, self._status), refresh=True)
+            status = {**self._status, "trouble": trouble}
+            live.update(draw_wizard(self._texts, self._title, self.program, attempts, status), refresh=True)
             return
+        if trouble != self._trouble:
+            self._trouble = trouble
+            console.print(Text(trouble or self._texts["ui.found"]), soft_wrap=True)
         for n, attempt in enumerate(attempts[self._n_told :], self._n_told + 1):
             console.print(verdict_line(self._texts, attempt).plain, soft_wrap=True)
             for result in failed_gates(attempt):

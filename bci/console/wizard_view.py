@@ -59,6 +59,8 @@ def _header(
     grid.add_column(ratio=1)
     grid.add_column(justify="right", no_wrap=True)
     grid.add_row(Text(title, style="bold", no_wrap=True), _alarm(texts, status))
+    if status.get("trouble"):
+        grid.add_row(Text(status["trouble"], style="bold red"), "")
     if phase is None:
         grid.add_row(Text(texts["ui.starting"], style="cyan"), "")
         return grid

@@ -19,12 +19,13 @@ from bci.errors import SessionError
 from bci.live.control import Control
 from bci.live.publisher import Publisher
 from bci.live.realtime import enter_real_time
+from bci.live.trouble import tell_trouble
 from bci.live.warmup import warm_up
 from bci.pipeline import Step
 from bci.plan import Calibration, Plan
 from bci.process import StopFlag, run_in_session
 from bci.streams.inlet import Inlet
-from bci.streams.network import configure
+from bci.streams.network import configure, unread_sentence
 from bci.streams.outlet import open_marker_outlet, open_outlet
 from bci.types import Event
 from calibration.catalogue import Catalogue
@@ -162,6 +163,7 @@ class Calibrator:
             "is_paused": conductor.is_paused,
             "is_waiting": self.is_waiting,
             "is_lost": time.monotonic() - self._heard_s > LOST_S,
+            "trouble": self.inlets[0].trouble,
             "angle_error_deg": conductor.angle_error_deg,
             "assist": conductor.shown.assist,
             "is_squeeze": conductor.shown.mode == SQUEEZE,
@@ -245,6 +247,8 @@ def run(plan: Plan, stop: StopFlag) -> None:
         deadline_s = local_clock() + READERS_S
         while plan.is_recorded and not stop and not calibrator.has_readers and local_clock() < deadline_s:
             calibrator.tick()
+        if plan.is_recorded and not stop and not calibrator.has_readers:
+            tell_trouble(plan, "recording", unread_sentence(calibrator.publisher.unread or ("bci.wizard",)))
         enter_real_time()
         while not stop and not calibrator.is_leaving:
             phase, _ = calibrator.procedure.next()

@@ -64,6 +64,7 @@ class Loop:
         self.latency = LatencyLog(LATENCY_BINS)
         self.arrival_s = 0.0
         self._told_trouble = ""
+        self._is_announced = True
 
     def tick(self) -> None:
         """Wait for samples at most one pull, turn them into intents, and take in what the guardian reports."""
@@ -83,6 +84,9 @@ class Loop:
         if self.inlet.trouble is not self._told_trouble:
             self._told_trouble = self.inlet.trouble
             tell_trouble(self.plan, "signal", self._told_trouble)
+        if not self._is_announced and self.inlet.has_right_rate:  # nobody arms on a stream of unknown rate
+            self._is_announced = True
+            self.plan.ready_file("decoder").touch()
         for inlet in (self.inlet, *self.extras):
             for event in inlet.events():
                 self.publisher.event(event)
@@ -121,7 +125,7 @@ class Loop:
     def use(self, model: Model) -> None:
         """Decode with a model from the next bin on."""
         self.pipeline.decoder = VelocityDecoder(model, model.tuned(self.plan.profile.decoder))
-        self.plan.ready_file("decoder").touch()
+        self._is_announced = False
 
     def calibrate_once(self) -> None:
         """Fit the first decoder when the observation block is over; the device is not armed yet."""

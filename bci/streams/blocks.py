@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from statistics import median
+from statistics import median_low
 
 SAME_BLOCK_S = 0.005  # the transport may cut a block into pieces
-N_BLOCKS, LEAST_BLOCKS = 8, 4  # of the last ones, the median counts: a backlog after an absence is one of them
+N_BLOCKS, LEAST_BLOCKS = 7, 4  # of the last ones, the median counts: a backlog after an absence is one of them
 
 
 class BlockWatch:
@@ -37,7 +37,7 @@ class BlockWatch:
                 flowed_s = self._newest_s - self._begun_s  # what takes its own time to come is no block
                 self._lengths_s.append(max(0.0, self._n / self._rate_hz - flowed_s))
             if len(self._lengths_s) >= LEAST_BLOCKS:
-                self.length_s = median(self._lengths_s)
+                self.length_s = median_low(self._lengths_s)
             self._n, self._begun_s = 0, now_s
         self._n += n_samples
         self._newest_s = now_s

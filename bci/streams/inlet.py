@@ -99,6 +99,11 @@ class Inlet:
         """Why nothing usable has arrived for a second; empty when something has."""
         return self._intake.trouble
 
+    @property
+    def has_right_rate(self) -> bool:
+        """Whether samples have been found to come at the declared rate: at the earliest two seconds after the first."""
+        return self._intake.has_right_rate
+
     def data_age_s(self) -> float:
         """Seconds since the stamp of the newest sample; NaN before the first."""
         return float(pylsl.local_clock() - self._intake.last_stamp_s)

@@ -14,6 +14,8 @@ from bci.streams.rate import RateWatch
 from bci.streams.usable import Usable, block_sentence
 from bci.types import Array, Chunk, Event
 
+LONG_BLOCK = 0.5  # of the age at which samples are stale: blocks of that length are told
+
 
 class Intake:
     """Chooses channels, drops what is not of now or not of the declared rate, and puts the rest on an even grid.
@@ -56,7 +58,7 @@ class Intake:
         self._blocks = BlockWatch(rate_hz)
         self._usable = Usable(name, self._stale_s)
         self._notices = Notices()
-        self._is_blocky = False
+        self._is_blocky = self._has_told_blocks = False
         self._arrived_s = np.nan
         self._n_dropped = 0
 
@@ -64,6 +66,11 @@ class Intake:
     def trouble(self) -> str:
         """Why nothing usable has arrived for a second; empty when something has."""
         return self._usable.trouble
+
+    @property
+    def has_right_rate(self) -> bool:
+        """Whether samples have been found to come at the declared rate: at the earliest two seconds after the first."""
+        return self._is_ahead or (self._rate.is_measured and not self._rate.is_wrong)
 
     def take(self, samples: Any, stamps_s: Array, now_s: float) -> list[Chunk]:
         """Take in what one pull brought, cut at gaps.
@@ -98,6 +105,7 @@ class Intake:
 
     def _take(self, samples: Any, stamps_s: Array, now_s: float) -> list[Chunk]:
         """Drop what is of no use, say so, and cut the rest at gaps."""
+        is_first = np.isnan(self._arrived_s)
         self._watch_age(now_s, len(stamps_s))
         if len(stamps_s) == 0:
             if self.is_silent:
@@ -105,8 +113,10 @@ class Intake:
             return []
         self.last_stamp_s = min(float(stamps_s[-1]), now_s)
         is_of_now = self._is_ahead | (np.abs(stamps_s - now_s) <= self._stale_s)
+        if is_first:
+            self._rate.preview(stamps_s)
         if not is_of_now.all():
-            self._n_dropped += len(stamps_s) - int(np.count_nonzero(is_of_now))
+            self._n_dropped += 0 if is_first else len(stamps_s) - int(np.count_nonzero(is_of_now))
             if not is_of_now.any():
                 self._usable.dropped(float(stamps_s[-1]) - now_s, float(stamps_s[-1]))
                 return []
@@ -133,24 +143,28 @@ class Intake:
 
     def _watch_age(self, now_s: float, n_samples: int) -> None:
         """A source that is dead, frozen or unplugged raises nothing in liblsl: only waiting shows it."""
-        if n_samples:
-            self._arrived_s = now_s
-            self._watch_blocks(now_s, n_samples)
         is_silent = n_samples == 0 and now_s - self._arrived_s > max(self._stale_s, 1.5 * self._blocks.length_s)
         if is_silent and not self.is_silent:
             self.tell(now_s, "silent", f"No samples from '{self._name}' for {1e3 * self._stale_s:.0f} ms.")
         if self.is_silent and n_samples:
             self.tell(now_s, "back", f"Samples from '{self._name}' again.")
         self.is_silent = is_silent if n_samples == 0 else False
+        if n_samples:
+            self._arrived_s = now_s
+            self._watch_blocks(now_s, n_samples)
 
     def _watch_blocks(self, now_s: float, n_samples: int) -> None:
         self._blocks.count(now_s, n_samples)
-        is_blocky = self._blocks.length_s > self._stale_s and not self._is_ahead
+        length_s = self._blocks.length_s
+        if self._is_ahead or length_s <= LONG_BLOCK * self._stale_s:
+            self._is_blocky = self._has_told_blocks = False
+            return
+        is_blocky = length_s > self._stale_s
         if is_blocky and not self._is_blocky:
             self._notices.forget("silent", "back", "backlog", "gap")  # this is the cause of all of them
-            text = block_sentence(self._name, self._blocks.length_s, self._rate_hz, self._stale_s)
-            self.tell(now_s, "blocks", text)
-        self._is_blocky = is_blocky
+        if not self._has_told_blocks:
+            self.tell(now_s, "blocks", block_sentence(self._name, length_s, self._rate_hz, self._stale_s))
+        self._is_blocky, self._has_told_blocks = is_blocky, True
 
     def _has_rate(self, stamps_s: Array, now_s: float) -> bool:
         """Whether samples come at the declared rate; what does not is not decoded."""

@@ -1,8 +1,8 @@
 """Whether samples come at the rate that their stream declares: some declare another, and one that returns may differ.
 
-Two judgements: windows of half a second find a rate that is quite another at once; a stretch of 4.5 s finds the small
-difference, and whether it is a false declaration or loss. What is lost by chance makes counts vary at least as binomial
-ones do; a source that really sends at another rate counts evenly.
+Two judgements: windows of half a second find a rate that is quite another at once; a stretch of 4.5 s (the first: 2 s)
+finds the small difference, and whether it is a false declaration or loss. What is lost by chance makes counts vary at
+least as binomial ones do; a source that really sends at another rate counts evenly.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ WINDOW_S, LEAST_SAMPLES = 0.5, 10
 LEAST, MOST = 0.7, 1.4  # of the samples that should have come; fewer are lost often enough by a bad radio link
 AWAY_S = 1.5  # what comes back after so long has to show its rate first
 PIECE_S, STRETCH_S = 0.25, 4.5
+PREVIEW_S = 1.0
+FIRST_S = 2.0  # the first stretch, before a device is armed; so short a one must show more
 NAMED, WRONG = 0.01, 0.05  # relative difference that is told, and that is not decoded
-EVEN = 0.2  # of the variance that loss would cause
+EVEN = 0.1  # of the variance that loss would cause; loss itself has so little once in a million stretches
 
 
 class _Count:
@@ -58,6 +60,8 @@ class RateWatch:
         Whether the last stretch had more than 1 % too many or too few: by loss, or by a rate that is slightly false.
     found_hz : float
         Rate of what was judged last; NaN before.
+    is_measured : bool
+        Whether a stretch has been judged yet.
     """
 
     def __init__(self, rate_hz: float, gap_s: float) -> None:
@@ -70,10 +74,18 @@ class RateWatch:
         self._pieces: list[tuple[int, float]] = []
         self._last_s = math.nan
         self._was_wrong = self._is_false = self._is_cut = False
+        self._is_first = True
+        self.is_measured = False
 
     def restart(self) -> None:
         """Count anew from the next samples on: some were dropped here, and their number says nothing."""
         self._is_cut = True
+
+    def preview(self, stamps_s: Array) -> None:
+        """Take in what had come before anybody looked: a second of it or more at the right rate is a measurement."""
+        span_s = float(stamps_s[-1] - stamps_s[0])
+        if span_s >= PREVIEW_S and abs((len(stamps_s) - 1) / span_s / self._rate_hz - 1.0) < WRONG:
+            self.is_measured = True
 
     def count(self, stamps_s: Array) -> bool:
         """Take in the stamps of one or more samples; true when it is judged otherwise than before."""
@@ -85,7 +97,7 @@ class RateWatch:
             self._window.begin(last_s)
             self._begin_stretch(last_s)
             if pause_s > AWAY_S:
-                self.is_wrong = True
+                self.is_wrong = self._is_first = True
             return False
         has_changed = self._judge_window(self._window.add(len(stamps_s), last_s), last_s)
         return self._judge_piece(self._piece.add(len(stamps_s), last_s)) or has_changed
@@ -110,19 +122,21 @@ class RateWatch:
             return False
         self._pieces.append(counted)
         n, elapsed_s = (sum(values) for values in zip(*self._pieces, strict=True))
-        if elapsed_s < STRETCH_S:
+        if elapsed_s < (FIRST_S if self._is_first else STRETCH_S):
             return False
+        doubt, self._is_first = (2.0 if self._is_first else 1.0), False
         before = self._is_false, self.is_off
         self.found_hz = n / elapsed_s
         excess = self.found_hz / self._rate_hz - 1.0
-        self.is_off = abs(excess) > NAMED
-        self._is_false = excess > WRONG or (excess < -WRONG and self._is_even(excess))
+        self.is_off = abs(excess) > NAMED * doubt
+        self._is_false = excess > WRONG or (excess < -WRONG and self._is_even(excess, EVEN / doubt**2))
         self.is_wrong = self._was_wrong or self._is_false
         self._pieces.clear()
+        self.is_measured = True
         return (self._is_false, self.is_off) != before
 
-    def _is_even(self, excess: float) -> bool:
+    def _is_even(self, excess: float, share: float) -> bool:
         """Whether the pieces of a stretch differ less than they would if the missing samples were lost by chance."""
         variance = sum((n - self.found_hz * elapsed_s) ** 2 for n, elapsed_s in self._pieces) / len(self._pieces)
         expected = sum(self._rate_hz * elapsed_s for _, elapsed_s in self._pieces) / len(self._pieces)
-        return variance < EVEN * expected * -excess * (1.0 + excess)
+        return variance < share * expected * -excess * (1.0 + excess)

@@ -103,7 +103,11 @@ class Usable:
 def block_sentence(name: str, block_s: float, rate_hz: float, stale_s: float) -> str:
     """What is wrong with long blocks, and the sender's setting."""
     n, best = round(block_s * rate_hz), max(1, int(rate_hz * min(0.02, stale_s / 3.0)))
+    if block_s > stale_s:
+        effect = f"and at most {1e3 * stale_s:.0f} ms are of use"
+    else:
+        effect = "which makes motion late and uneven"
     return (
-        f"Samples from '{name}' come in blocks of {1e3 * block_s:.0f} ms ({n} samples), and at most "
-        f"{1e3 * stale_s:.0f} ms are of use: set the block, chunk or buffer size of the sender to {best} or fewer."
+        f"Samples from '{name}' come in blocks of {1e3 * block_s:.0f} ms ({n} samples), {effect}: set the block, chunk "
+        f"or buffer size of the sender to {best} or fewer."
     )

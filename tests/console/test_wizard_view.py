@@ -84,3 +84,11 @@ def test_values_off_the_map_and_not_measured_yet_do_not_break_it():
     text = screen(Catalogue("fr"), program, (), status(program[3], position=[7.0], target=[-3.0], angle_error_deg=None))
     assert "nan" not in text
     assert "–" in text
+
+
+def test_why_nothing_usable_arrives_is_told_in_whole():
+    program = program_of("simulated")
+    trouble = "Samples from '[bold]EMG' come in blocks of 500 ms (125 samples), and at most 150 ms are of use: mend it."
+    shown = screen(Catalogue("en"), program, shown=status(program[0], is_lost=True, trouble=trouble))
+    assert trouble in " ".join(shown.split())
+    assert len(shown.splitlines()) <= 24
