@@ -322,3 +322,18 @@ class TestPaths:
             read_recording(tmp_path / "day2.xdf")
         with pytest.raises(RecordingError, match=r"is a folder and no session.*day1\.xdf"):
             read_recording(tmp_path)
+
+
+def test_a_fif_file_has_microvolts_cues_and_a_gap_where_it_was_paused(tmp_path):
+    import mne
+
+    info = mne.create_info(["C3", "C4"], 100.0, "eeg")
+    raw = mne.io.RawArray(np.random.default_rng(0).normal(size=(2, 2000)) * 1e-5, info, verbose="ERROR")
+    raw.set_annotations(mne.Annotations([2.0, 5.0], [0.0, 3.0], ["left", "BAD_ACQ_SKIP"]))
+    raw.save(tmp_path / "day_raw.fif", verbose="ERROR")
+    recording = read_recording(tmp_path / "day_raw.fif")
+    assert recording.signal.labels == ("C3", "C4")
+    assert recording.signal.unit == "microvolts"
+    assert np.std(recording.signal.samples) == pytest.approx(10, rel=0.1)
+    assert recording.markers == ((2.0, "left"),)
+    assert np.sum(np.diff(recording.signal.stamps_s) > 2.9) == 1
