@@ -102,6 +102,11 @@ class TestSignalAgainstProfile:
         with pytest.raises(RecordingError, match=r"cues lie at 1000102\.0 to .* signal at 100\.0 to 200\.0 s"):
             fit_recording(read_recording(path, "", profile()), profile(), {})
 
+    def test_cues_after_the_end_of_the_signal_are_counted(self, tmp_path):
+        path = write_xdf(tmp_path / "a.xdf", signal(), cues(stamps=[at + 50 for at, _ in CUES]))
+        (note,) = read_recording(path, "", profile()).notes
+        assert note.startswith("12 of 24 cues lie outside the signal: cues at 152.0 to 244.0 s, signal at 100.0 to")
+
     def test_several_days_are_learned_from_as_one(self, tmp_path, good):
         stamps, values, _ = emg(seed=4)
         order = [4, 5, 6, 7, 0, 1, 2, 3]
