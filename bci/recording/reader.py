@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from bci.montage import measure_rate
 from bci.plan import PLAN_FILE, read_plan
 from bci.profile import Profile
 from bci.recording.edf import read_edf
+from bci.recording.markers import words_of
 from bci.recording.matlab import read_matlab
 from bci.recording.mne_reader import SUFFIXES, read_with_mne
 from bci.recording.recorder import FILE
@@ -71,13 +72,26 @@ def read_recording(path: Path, stream: str = "", profile: Profile | None = None)
     signal = recording.signal
     if len(signal.samples) < 2:
         raise RecordingError(f"Stream '{signal.name}' in {path} holds no samples.", "Choose another stream.")
+    notes = [*recording.notes, *_outside(recording, words_of(profile))]
     measured_hz = measure_rate(signal.stamps_s)
     if abs(measured_hz - signal.rate_hz) > NOTED_RATE * signal.rate_hz:
-        note = f"Samples of '{signal.name}' come at {measured_hz:.1f} Hz, declared are {signal.rate_hz:g} Hz."
-        recording = dataclasses.replace(recording, notes=(*recording.notes, note))
+        notes.append(f"Samples of '{signal.name}' come at {measured_hz:.1f} Hz, declared are {signal.rate_hz:g} Hz.")
     if not np.isfinite(signal.samples).any():
         raise RecordingError(f"Stream '{signal.name}' in {path} holds no number.", "Choose another stream.")
-    return recording
+    return dataclasses.replace(recording, notes=tuple(notes))
+
+
+def _outside(recording: Recording, words: Collection[str]) -> list[str]:
+    """What to say about cues before or after the signal."""
+    first_s, last_s = recording.signal.stamps_s[[0, -1]]
+    times_s = [at_s for at_s, text in recording.markers if not words or text in words]
+    n = sum(not first_s - 1.0 <= at_s <= last_s for at_s in times_s)
+    if not n:
+        return []
+    return [
+        f"{n} of {len(times_s)} cues lie outside the signal: cues at {min(times_s):.1f} to {max(times_s):.1f} s, "
+        f"signal at {first_s:.1f} to {last_s:.1f} s."
+    ]
 
 
 def find_recording(path: Path) -> tuple[Path, Profile | None]:

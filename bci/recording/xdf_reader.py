@@ -182,7 +182,9 @@ def _track(number: int, stream: Any) -> Track:
         channels = [channel or {} for channel in info["desc"][0]["channels"][0]["channel"]]
     except (KeyError, IndexError, TypeError):
         channels = []
-    labels, problem = labels_of([_first(channel, "label") for channel in channels], n_channels)
+    labels, problem = labels_of(
+        [_first(channel, "label") or _first(channel, "name") for channel in channels], n_channels
+    )
     units = tuple(_first(channel, "unit") for channel in channels) if len(channels) == n_channels else ()
     stamps_s, values = np.asarray(stream["time_stamps"], dtype=np.float64), stream["time_series"]
     notes = [f"Stream '{name}': {problem}."] if problem else []

@@ -102,6 +102,11 @@ class TestSignalAgainstProfile:
         with pytest.raises(RecordingError, match=r"cues lie at 1000102\.0 to .* signal at 100\.0 to 200\.0 s"):
             fit_recording(read_recording(path, "", profile()), profile(), {})
 
+    def test_cues_after_the_end_of_the_signal_are_counted(self, tmp_path):
+        path = write_xdf(tmp_path / "a.xdf", signal(), cues(stamps=[at + 50 for at, _ in CUES]))
+        (note,) = read_recording(path, "", profile()).notes
+        assert note.startswith("12 of 24 cues lie outside the signal: cues at 152.0 to 244.0 s, signal at 100.0 to")
+
     def test_several_days_are_learned_from_as_one(self, tmp_path, good):
         stamps, values, _ = emg(seed=4)
         order = [4, 5, 6, 7, 0, 1, 2, 3]
@@ -322,3 +327,18 @@ class TestPaths:
             read_recording(tmp_path / "day2.xdf")
         with pytest.raises(RecordingError, match=r"is a folder and no session.*day1\.xdf"):
             read_recording(tmp_path)
+
+
+def test_a_fif_file_has_microvolts_cues_and_a_gap_where_it_was_paused(tmp_path):
+    import mne
+
+    info = mne.create_info(["C3", "C4"], 100.0, "eeg")
+    raw = mne.io.RawArray(np.random.default_rng(0).normal(size=(2, 2000)) * 1e-5, info, verbose="ERROR")
+    raw.set_annotations(mne.Annotations([2.0, 5.0], [0.0, 3.0], ["left", "BAD_ACQ_SKIP"]))
+    raw.save(tmp_path / "day_raw.fif", verbose="ERROR")
+    recording = read_recording(tmp_path / "day_raw.fif")
+    assert recording.signal.labels == ("C3", "C4")
+    assert recording.signal.unit == "microvolts"
+    assert np.std(recording.signal.samples) == pytest.approx(10, rel=0.1)
+    assert recording.markers == ((2.0, "left"),)
+    assert np.sum(np.diff(recording.signal.stamps_s) > 2.9) == 1
