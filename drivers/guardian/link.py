@@ -26,7 +26,8 @@ REQUESTS_SOCKET = "requests.sock"  # of their own: a full queue of intents takes
 FOLLOW_EVERY_S = 0.5
 FORGET_AFTER_S = 3.0
 MAX_DATAGRAM = 65536
-FOLLOW, INTENT, REQUEST, STATUS, CHECKS = b"f", b"i", b"r", b"s", b"c"
+DECODER_GONE_S = 1.0  # without an intent, before another may send them
+FOLLOW, INTENT, REQUEST, STATUS, CHECKS, REFUSED = b"f", b"i", b"r", b"s", b"c", b"x"
 MOST_AT_ONCE = 64  # so that nobody who talks much keeps the guardian from its devices
 
 
@@ -102,6 +103,8 @@ class GuardianClient:
     ----------
     checks : tuple of Check
         What was checked at the last attempt to arm, as far as it is known.
+    is_refused : bool
+        Whether the guardian has refused its intents, because another sends them.
     stop_asked_s : float or None
         Since when a stop is asked for that the guardian has not reported yet, `time.monotonic`.
     """
@@ -119,6 +122,7 @@ class GuardianClient:
         self._socket.bind(str(self._path))
         self._followed_s = -math.inf
         self.checks: tuple[Check, ...] = ()
+        self.is_refused = False
 
     def send_intent(self, intent: Intent) -> None:
         """Hand over the intent of one bin."""
@@ -149,6 +153,8 @@ class GuardianClient:
                 data = self._socket.recv(MAX_DATAGRAM)
                 if data[:1] == CHECKS:
                     self.checks = _checks.decode(data[1:])
+                elif data[:1] == REFUSED:
+                    self.is_refused = True
                 else:
                     reports.append(_status.decode(data[1:]))
                     self._note_stop(reports[-1])
@@ -185,8 +191,13 @@ class GuardianClient:
 class GuardianSocket:
     """The guardian's end: intents and requests in, each through a socket of its own, reports out.
 
+    Intents are those of one sender, in the order of their index: another is refused and told, until the first has been
+    silent for a second.
+
     Attributes
     ----------
+    n_refused : int
+        Intents of another sender than the first.
     requests : socket.socket
         Readable when somebody asks for something; for `select`, read by `asked`.
     """
@@ -196,6 +207,8 @@ class GuardianSocket:
         self._socket, self.requests = _bound(self._path), _bound(self._requests_path)
         self._clients: dict[str, float] = {}
         self._checks = b""
+        self._decoder, self._decoded_s, self._index = "", -math.inf, -1
+        self.n_refused = 0
 
     def fileno(self) -> int:
         """For `select`."""
@@ -222,9 +235,22 @@ class GuardianSocket:
                     if self._checks and data == FOLLOW:
                         self._send(self._checks, sender)
                 message = _parse(data)
-                if isinstance(message, Intent):
+                if isinstance(message, Intent) and self._is_next(message, sender or ""):
                     messages.append(message)
         return messages
+
+    def _is_next(self, intent: Intent, sender: str) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._decoded_s > DECODER_GONE_S:
+            self._decoder, self._index = sender, -1
+        if sender != self._decoder:
+            self.n_refused += 1
+            self._send(REFUSED, sender)
+            return False
+        if intent.index <= self._index:
+            return False
+        self._decoded_s, self._index = now_s, intent.index
+        return True
 
     def report(self, status: Status) -> None:
         """Send a report to everyone who has spoken lately; nobody is waited for."""
@@ -273,6 +299,6 @@ def _parse(data: bytes) -> Intent | Request | None:
         return None
     try:
         message: Intent | Request = decoder.decode(data[1:])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # the second: it is nested without end
         return None
     return message

@@ -50,6 +50,7 @@ FAULTS = {
     "F32": Fault("a stop while the guardian is away and intents fill its queue", "STOP, latched, each time"),
     "F35": Fault("a device moves although nobody asked it to", "FAULT in every state; told again to stand", 400),
     "F36": Fault("the computer is suspended while a device moves", "disarmed at the first turn; nothing goes on", 400),
+    "F37": Fault("a bus is deaf for 120 ms when it is told to end", "told until it hears; else a latched alarm", 300),
 }
 
 
