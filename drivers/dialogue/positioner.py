@@ -25,6 +25,7 @@ PLAUSIBLE = 3.0  # times the fastest movement since the last report
 SLACK = 0.02  # of the range, for play and noise
 N_IMPLAUSIBLE = 3  # in a row
 N_DISARMS = 3
+OBEYED_S = 0.3  # after an order to disarm, until what brakes has come to rest
 ALWAYS = 10**9
 
 
@@ -76,6 +77,7 @@ class Positioner:
         self._n_disbelieved = 0
         self._order = Request(b"")
         self._n_orders = 0
+        self._disarmed_s = -math.inf
         self._is_untold = False
 
     @property
@@ -158,9 +160,12 @@ class Positioner:
         self.disarm(now_s)
 
     def disarm(self, now_s: float) -> None:
-        """Into the safe state, whatever was going on."""
+        """Into the safe state, whatever was going on; said again until it was obeyed, it is the same order."""
+        if self.phase == OFF and (self._n_orders or now_s - self._disarmed_s < OBEYED_S):
+            self._insist(self._order, max(1, self._n_orders), now_s)
+            return
         self._end_motion()
-        self.phase = OFF
+        self.phase, self._disarmed_s = OFF, now_s
         if self.report is not None:
             self._insist(self._speaker.disarm(self._rest()), N_DISARMS, now_s)
 
@@ -176,9 +181,10 @@ class Positioner:
 
     def _insisting(self) -> Dialogue[Feedback]:
         if self._n_orders and self._order.wire:
-            self._n_orders -= 1
             yield self._order
-        return (yield from self._speaker.watch())
+        feedback = yield from self._speaker.watch()
+        self._n_orders = max(0, self._n_orders - 1)  # only now: what does not answer may not have heard either
+        return feedback
 
     def _end_motion(self) -> None:
         self._is_due, self._lease_until_s, self._driven_s = False, math.inf, -math.inf

@@ -27,7 +27,8 @@ FOLLOW_EVERY_S = 0.5
 FORGET_AFTER_S = 3.0
 MAX_DATAGRAM = 65536
 BEAT_EVERY_S = 0.1
-FOLLOW, BEAT, INTENT, REQUEST, STATUS, CHECKS = b"f", b"b", b"i", b"r", b"s", b"c"
+DECODER_GONE_S = 1.0  # without an intent, before another may send them
+FOLLOW, BEAT, INTENT, REQUEST, STATUS, CHECKS, REFUSED = b"f", b"b", b"i", b"r", b"s", b"c", b"x"
 MOST_AT_ONCE = 64  # so that nobody who talks much keeps the guardian from its devices
 
 
@@ -116,6 +117,8 @@ class GuardianClient:
     ----------
     checks : tuple of Check
         What was checked at the last attempt to arm, as far as it is known.
+    is_refused : bool
+        Whether the guardian has refused its intents, because another sends them.
     stop_asked_s : float or None
         Since when a stop is asked for that the guardian has not reported yet, `time.monotonic`.
     """
@@ -133,6 +136,7 @@ class GuardianClient:
         self._socket.bind(str(self._path))
         self._followed_s = self._beaten_s = -math.inf
         self.checks: tuple[Check, ...] = ()
+        self.is_refused = False
 
     def send_intent(self, intent: Intent) -> None:
         """Hand over the intent of one bin."""
@@ -172,6 +176,8 @@ class GuardianClient:
                 data = self._socket.recv(MAX_DATAGRAM)
                 if data[:1] == CHECKS:
                     self.checks = _checks.decode(data[1:])
+                elif data[:1] == REFUSED:
+                    self.is_refused = True
                 else:
                     reports.append(_status.decode(data[1:]))
                     self._note_stop(reports[-1])
@@ -208,8 +214,13 @@ class GuardianClient:
 class GuardianSocket:
     """The guardian's end: intents and requests in, each through a socket of its own, reports out.
 
+    Intents are those of one sender, in the order of their index: another is refused and told, until the first has been
+    silent for a second.
+
     Attributes
     ----------
+    n_refused : int
+        Intents of another sender than the first.
     requests : socket.socket
         Readable when somebody asks for something; for `select`, read by `asked`.
     beat_s : float
@@ -222,6 +233,8 @@ class GuardianSocket:
         self._clients: dict[str, float] = {}
         self._checks = b""
         self.beat_s = -math.inf
+        self._decoder, self._decoded_s, self._index = "", -math.inf, -1
+        self.n_refused = 0
 
     def fileno(self) -> int:
         """For `select`."""
@@ -248,11 +261,24 @@ class GuardianSocket:
                     if self._checks and data == FOLLOW:
                         self._send(self._checks, sender)
                 message = _parse(data)
-                if isinstance(message, Intent):
+                if isinstance(message, Intent) and self._is_next(message, sender or ""):
                     messages.append(message)
                 elif isinstance(message, float) and message > self.beat_s:
                     self.beat_s = message
         return messages
+
+    def _is_next(self, intent: Intent, sender: str) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._decoded_s > DECODER_GONE_S:
+            self._decoder, self._index = sender, -1
+        if sender != self._decoder:
+            self.n_refused += 1
+            self._send(REFUSED, sender)
+            return False
+        if intent.index <= self._index:
+            return False
+        self._decoded_s, self._index = now_s, intent.index
+        return True
 
     def report(self, status: Status) -> None:
         """Send a report to everyone who has spoken lately; nobody is waited for."""
@@ -301,6 +327,6 @@ def _parse(data: bytes) -> Intent | Request | float | None:
         return None
     try:
         message: Intent | Request | float = decoder.decode(data[1:])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # the second: it is nested without end
         return None
     return message

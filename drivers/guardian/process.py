@@ -25,11 +25,14 @@ from drivers.guardian.arming import Arming
 from drivers.guardian.faultlog import FaultLog
 from drivers.guardian.link import GuardianSocket, Request, Status
 from drivers.guardian.settings import Config, read_config
+from drivers.guardian.sleep import asleep_for_s
 from drivers.guardian.stopfile import StopMemory
-from drivers.guardian.unit import PERIOD_S, Unit
+from drivers.guardian.unit import PERIOD_S, Unit, axis_labels
 
 PATIENCE_S = 1.25 * PERIOD_S  # after an intent, for the next one, before the guardian acts without
 LONGEST_UNTOLD_S = 1.5 * PERIOD_S  # a set-point is reported with its acknowledgement, but not later than this
+UNHEARD = "did not disarm: nothing answers since it was told to"
+SEE_OFF_S = 0.5  # for devices to hear the last order
 SLEPT_S = 0.3  # as suspended; shorter is the time between looking at two clocks
 STALLED_S = 0.25  # a guardian that was away for longer does not go on by itself
 URGENT = (m.ARMED, m.DISARMED, m.FAULT, m.STOP)
@@ -200,7 +203,7 @@ class Guardian:
             if is_moving and machine.intent is not None and lease_s > 0.0:
                 unit.move(machine.intent, authority, lease_s, dt_s, now_s)
             else:
-                unit.watch(now_s)
+                self._watch(unit, now_s)
             if machine.state in m.POWERED:
                 unit.check_silence(machine.since_s, now_s)
             if unit.trouble is not None:
@@ -223,18 +226,26 @@ class Guardian:
                 was_astray = unit.is_astray
                 unit.check_place(now_s)
                 if state in m.LATCHED and unit.is_astray and unit.trouble is not None:
-                    self._insist(unit, was_astray, now_s)
+                    (unit.stop if state == m.STOP else unit.disarm)(now_s)  # what may still be done: say it again
+                    if not was_astray:
+                        self._alarm(unit, unit.trouble.cause, now_s)
             self._judge(unit, now_s)
 
-    def _insist(self, unit: Unit, was_known: bool, now_s: float) -> None:
-        """Do what may still be done about a device that moves after a stop or a fault: say it again, tell people."""
-        if self.machine.state == m.STOP:
-            unit.stop(now_s)
+    def _watch(self, unit: Unit, now_s: float) -> None:
+        """Ask a device that may not move; what it was told to end by must have been heard."""
+        was_unheard = unit.is_unheard
+        unit.insist(now_s)
+        unit.watch(now_s)
+        if unit.is_unheard and not was_unheard:
+            self._alarm(unit, UNHEARD, now_s)
+
+    def _alarm(self, unit: Unit, cause: str, now_s: float) -> None:
+        """Tell people what only they can end; it hides no latched state and its reason."""
+        words = f"{self._named(unit, cause)}: switch off its supply"
+        if self.machine.state in m.LATCHED:
+            self.machine.note(f"{self.machine.reason}; {words}")
         else:
-            unit.disarm(now_s)
-        if not was_known and unit.trouble is not None:
-            cause = self._named(unit, unit.trouble.cause)
-            self.machine.note(f"{self.machine.reason}; {cause}: switch off its supply")
+            self.machine.fail(words, now_s)
 
     def _check(self, arming: Arming, now_s: float) -> None:
         result = arming.step(self.machine, now_s)
@@ -315,6 +326,8 @@ class Guardian:
     def _report(self, now_s: float) -> None:
         self._told_s, self._is_untold = now_s, False
         machine = self.machine
+        notes = [unit.host.report.note for unit in self.units if unit.host.report]
+        notes += ["a second decoder is refused"] * bool(self.socket.n_refused)
         self.socket.report(
             Status(
                 stamp_s=now_s,
@@ -328,7 +341,7 @@ class Guardian:
                 sent_s=self._sent_s,
                 acknowledged_s=self._acknowledged_s,
                 n_bad_replies=sum(unit.host.n_bad for unit in self.units),
-                note="; ".join(unit.host.report.note for unit in self.units if unit.host.report),
+                note="; ".join(notes),
                 answer=self.answers.text,
                 answer_to=self.answers.number,
             )
@@ -362,24 +375,25 @@ class Guardian:
         for unit in self.units:
             if self.machine.state != m.STOP:
                 unit.disarm(now_s)
-        self._report(now_s)
+        self._see_off(now_s + SEE_OFF_S)
+        self._report(time.monotonic())
         for unit in self.units:
             unit.close()
         self.socket.close()
         self.log.close()
 
-
-def asleep_for_s() -> float:
-    """How long the computer has been suspended since it was started; the monotonic clock stands meanwhile."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)  # only Linux has it
-    return 0.0 if clock is None else time.clock_gettime(clock) - time.monotonic()
-
-
-def axis_labels(units: list[Unit]) -> tuple[str, ...]:
-    """Names of all axes; those of further devices carry their device's name."""
-    return tuple(
-        axis.name if i == 0 else f"{unit.config.name}.{axis.name}" for i, unit in enumerate(units) for axis in unit.axes
-    )
+    def _see_off(self, until_s: float) -> None:
+        """Wait until each device must have heard that it is to end, for a moment."""
+        while any(unit.is_told for unit in self.units) and time.monotonic() < until_s:
+            for unit in self.units:
+                self._watch(unit, time.monotonic())
+            self._wait(0.005)
+            for unit in self.units:
+                unit.hear(time.monotonic())
+        for unit in self.units:
+            if unit.is_told:
+                self._alarm(unit, UNHEARD, time.monotonic())
+        self._note_transition(time.monotonic())
 
 
 def _utc() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bci.errors import DeviceError
 from bci.types import Intent
@@ -16,6 +16,9 @@ from drivers.guardian.mapping import IntentMap
 from drivers.guardian.settings import DeviceConfig, load_driver
 
 PERIOD_S = 0.02
+N_HEARD = 3  # answers to questions that were asked after an order, before it counts as heard
+REPEAT_S = 0.06  # an order that nothing follows is given again
+UNHEARD_S = 1.0  # without an answer after an order: people must know
 
 
 class Unit:
@@ -36,6 +39,8 @@ class Unit:
         Whether its port is gone.
     is_astray : bool
         Whether it has moved, since its checks, although nothing was commanded.
+    is_unheard : bool
+        Whether it has answered nothing for a second since it was told to disarm or to stop.
     command : list of float
         Velocities that it was last given.
     bounds : list of Bounds
@@ -54,6 +59,9 @@ class Unit:
         self.trouble: Trouble | None = None
         self.is_button_tried = False
         self.ticket = -1
+        self._order: Callable[[float], None] | None = None
+        self._told_s = self._unheard_s = 0.0
+        self._n_unheard = 0
         self.host: Host = self._open()
         self._set_up()
 
@@ -122,7 +130,8 @@ class Unit:
 
     def prepare(self, lease_s: float, now_s: float) -> None:
         """Begin the device's own checks; one that has fallen silent needs a new session first."""
-        self._has_held = self.is_astray = False
+        self._has_held = self.is_astray = self.is_unheard = False
+        self._order = None
         silence = judge_silence(silence_s(self.host, now_s)) if self.host.report is not None else None
         if silence is not None and silence.is_fault and not self.is_lost:
             self.trouble = silence
@@ -141,16 +150,15 @@ class Unit:
 
     def disarm(self, now_s: float) -> None:
         """Lead to the safe state."""
-        self._end_motion(now_s)
-        self._try(self.host.disarm, now_s)
+        self._order_end(self.host.disarm, now_s)
 
     def stop(self, now_s: float) -> None:
         """Stop at once, latched."""
-        self._end_motion(now_s)
-        self._try(self.host.stop, now_s)
+        self._order_end(self.host.stop, now_s)
 
     def reset_stop(self, now_s: float) -> None:
         """Release the device's latched stop."""
+        self._order = None
         self._try(self.host.reset_stop, now_s)
 
     def rest(self) -> None:
@@ -193,8 +201,36 @@ class Unit:
             found.append(Check("stop button", is_ok, "tried" if is_ok else "not tried in this session", remedy))
         return found
 
+    @property
+    def is_told(self) -> bool:
+        """Whether it was told to disarm or to stop and may not have heard it."""
+        return self._order is not None and not self.is_lost
+
+    def insist(self, now_s: float) -> None:
+        """Repeat an order to disarm or to stop until the device must have heard it; say when it answers nothing."""
+        if self._order is None or self.is_lost:
+            return
+        report = self.host.report
+        is_answered = report is not None and report.asked_s > self._told_s
+        if is_answered:
+            self._n_unheard, self._unheard_s = self._n_unheard - 1, now_s
+        if not self._n_unheard:
+            self._order, self.is_unheard = None, False
+        elif is_answered or now_s - self._told_s >= REPEAT_S:
+            self._told_s = now_s
+            self._try(self._order, now_s)
+        self.is_unheard |= now_s - self._unheard_s > UNHEARD_S
+
+    def _order_end(self, order: Callable[[float], None], now_s: float) -> None:
+        self._end_motion(now_s)
+        self._order, self._n_unheard = order, N_HEARD
+        self._told_s = self._unheard_s = now_s
+        self._try(order, now_s)
+
     def _end_motion(self, now_s: float) -> None:
-        self.belief.end_motion(self.command, now_s)
+        report = self.host.report
+        is_measured = self.is_astray and report is not None and len(report.velocities) == len(self.axes)
+        self.belief.end_motion(report.velocities if report and is_measured else self.command, now_s)
         self.rest()
 
     def _open(self) -> Host:
@@ -205,7 +241,8 @@ class Unit:
         fractions = [limits.get(f"{name}_fraction", 1.0) for name in ("speed", "acceleration", "force")]
         self.bounds = [bounds_of(axis, *fractions) for axis in self.axes]
         self.belief = Belief(self.axes, limits.get("may_stall", ()))
-        self._has_held = self.is_astray = False
+        self._has_held = self.is_astray = self.is_unheard = False
+        self._order = None
         try:
             self.mapping = IntentMap(self._outputs, self.axes, self.config.section)
         except DeviceError:
@@ -247,3 +284,10 @@ class Unit:
         self.is_lost = True
         self.rest()
         self.trouble = Trouble(True, cause)
+
+
+def axis_labels(units: Sequence[Unit]) -> tuple[str, ...]:
+    """Names of all axes; those of further devices carry their device's name."""
+    return tuple(
+        axis.name if i == 0 else f"{unit.config.name}.{axis.name}" for i, unit in enumerate(units) for axis in unit.axes
+    )

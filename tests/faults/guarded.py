@@ -95,6 +95,8 @@ class Post:
     def __init__(self):
         self.inbox, self.asks, self.requests, self.status = [], [], object(), None
 
+    n_refused = 0
+
     def receive(self):
         messages, self.inbox = self.inbox, []
         return messages
@@ -116,7 +118,7 @@ class Post:
 class Guarded:
     """A guardian, its device, and a hand on the intents; `step_s` is how finely time passes, `least` what is motion."""
 
-    def __init__(self, name, folder: Path, monkeypatch, step_s=0.002, may_stall=(), least=0.0, **limits):
+    def __init__(self, name, folder: Path, monkeypatch, step_s=0.002, may_stall=(), least=0.0, options=None, **limits):
         self.clock, self.step_s, self.least = Clock(), step_s, least
         monkeypatch.setattr(time, "monotonic", self.clock)
         self.asleep_s = 0.0  # what a clock that goes on while the computer sleeps is ahead of ours
@@ -127,7 +129,8 @@ class Guarded:
             self.outputs, maps, self.twin = OUTPUTS, MAPS, NodeDevice()
         else:
             self.outputs = ("go",)
-            self.speaker = self.driver.build(self.driver.example)
+            options = {**self.driver.example["options"], **(options or {})}
+            self.speaker = self.driver.build({**self.driver.example, "options": options})
             self.twin = TWINS[name](self.speaker.joints)
             maps = [{"intent": "go", "axis": axis.name, "gain": 1.0} for axis in self.twin.axes]
         n = 0 if self.driver is None else len(self.twin.axes)

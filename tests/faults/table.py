@@ -54,6 +54,7 @@ FAULTS = {
     "F34": Fault("Ctrl-Z, Ctrl-S, space in a terminal not read", "the key disarms or stops; Ctrl-S harms no key", 150),
     "F35": Fault("a device moves although nobody asked it to", "FAULT in every state; told again to stand", 400),
     "F36": Fault("the computer is suspended while a device moves", "disarmed at the first turn; nothing goes on", 400),
+    "F37": Fault("a bus is deaf for 120 ms when it is told to end", "told until it hears; else a latched alarm", 300),
     "F38": Fault("200 intents a second, at once at full, at a stimulator", "its own frequency, ramp and charge"),
 }
 

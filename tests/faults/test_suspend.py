@@ -6,7 +6,7 @@ import pytest
 from guarded import Guarded
 
 from drivers.guardian.machine import ACTIVE, DISARMED
-from drivers.guardian.process import asleep_for_s
+from drivers.guardian.sleep import asleep_for_s
 
 N_TRIALS = 20
 

@@ -75,6 +75,10 @@ def intent(**changes):
         intent(is_confident=1),
         intent(click=None),
         b"r" + msgspec.msgpack.encode({"verb": "arm"}),
+        b"i\x81\xa1z" + b"\x91" * 50000 + b"\xc0",
+        b"r\x81\xa4verb" + b"\x91" * 50000 + b"\xc0",
+        b"r" + b"\x81\xa1a" * 20000 + b"\xc0",
+        b"i\xdd\xff\xff\xff\xff",
     ],
 )
 def test_what_cannot_be_read_is_dropped(ends, nonsense):
@@ -85,6 +89,34 @@ def test_what_cannot_be_read_is_dropped(ends, nonsense):
     client.send_intent(Intent(7, 12.5, (0.25,), 1.0, True))
     assert guardian.asked() == [Request("disarm", "user")]
     assert [got.index for got in guardian.receive()] == [7]
+
+
+def test_intents_are_those_of_one_sender_and_another_is_refused_and_told(ends, tmp_path, monkeypatch):
+    guardian, client = ends
+    other = GuardianClient(tmp_path, "other")
+    for index in range(3):
+        client.send_intent(Intent(index, 12.5, (0.25,), 1.0, True))
+        other.send_intent(Intent(100 + index, 12.5, (-1.0,), 1.0, True))
+    assert [got.index for got in guardian.receive()] == [0, 1, 2]
+    assert guardian.n_refused == 3
+    other.poll()
+    client.poll()
+    assert other.is_refused
+    assert not client.is_refused
+    now = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now() + 1.1)  # the first has been silent
+    other.send_intent(Intent(0, 12.5, (0.25,), 1.0, True))
+    client.send_intent(Intent(3, 12.5, (0.25,), 1.0, True))
+    assert [got.velocity for got in guardian.receive()] == [(0.25,)]
+    assert guardian.n_refused == 4
+    other.close()
+
+
+def test_an_intent_that_is_repeated_or_older_than_the_last_is_dropped(ends):
+    guardian, client = ends
+    for index in (5, 5, 3, 6, 6, 7):
+        client.send_intent(Intent(index, 12.5, (0.25,), 1.0, True))
+    assert [got.index for got in guardian.receive()] == [5, 6, 7]
 
 
 def test_a_queue_full_of_intents_takes_no_stop_with_it(ends):
