@@ -72,7 +72,7 @@ def _keys_as_they_come(terminal: int) -> Iterator[None]:
     before = termios.tcgetattr(terminal)
 
     def take_over(number: int = 0, frame: FrameType | None = None) -> None:
-        if os.tcgetpgrp(terminal) == os.getpgrp():  # in the background the terminal is somebody else's
+        if not _is_in_background(terminal):  # there the terminal is somebody else's
             termios.tcsetattr(terminal, termios.TCSANOW, _raw(before))
 
     resumed = signal.signal(signal.SIGCONT, take_over)
@@ -83,6 +83,13 @@ def _keys_as_they_come(terminal: int) -> Iterator[None]:
         signal.signal(signal.SIGCONT, resumed)
         termios.tcflush(terminal, termios.TCIFLUSH)  # keys for us are no commands for the shell
         termios.tcsetattr(terminal, termios.TCSANOW, before)
+
+
+def _is_in_background(terminal: int) -> bool:
+    try:
+        return os.tcgetpgrp(terminal) != os.getpgrp()
+    except OSError:
+        return False  # a terminal that does not control this process knows no background
 
 
 def _raw(modes: list[Any]) -> list[Any]:

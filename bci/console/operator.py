@@ -139,4 +139,4 @@ def name_of(key: str) -> str:
     """What a key is called."""
     if key in NAMES:
         return NAMES[key]
-    return key if key.isprintable() else f"Ctrl-{chr(ord(key) + 64)}" if ord(key) < 27 else f"U+{ord(key):04X}"
+    return key if key.isprintable() else f"Ctrl-{chr(ord(key) + 64)}" if ord(key) < 32 else f"U+{ord(key):04X}"
