@@ -249,6 +249,7 @@ class Profile(Section):
     device: Device
     devices: tuple[Device, ...] = Field((), description="further devices; one stop stops all")
     sinks: tuple[Sink, ...] = ()
+    stop_key: str = Field("", description="path of a key device, such as a foot switch: each of its keys stops")
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -47,6 +48,11 @@ class Terminal:
         """How often the program's main thread has waited: one whose screen is stuck waits once, and no more."""
         status = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/status").read_text()
         return int(status.partition("voluntary_ctxt_switches:")[2].split()[0])
+
+    @property
+    def text(self):
+        """What was shown, in one line, without colours and movements of the cursor."""
+        return " ".join(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.seen.decode(errors="replace")).split())
 
     @property
     def modes(self):

@@ -18,9 +18,9 @@ GONE = ""  # is read once when the terminal has gone
 
 @contextlib.contextmanager
 def key_presses(
-    act: Callable[[str], None], tend: Callable[[], None] = lambda: None
+    act: Callable[[str], None], tend: Callable[[], None] = lambda: None, *, always: bool = False
 ) -> Iterator[threading.Thread | None]:
-    """Read the terminal until the end, then restore it; nothing, and None, where there is no terminal.
+    """Read the terminal until the end, then restore it; nothing is read where there is none.
 
     Ctrl-Z, Ctrl-S and Ctrl-Q are keys like others; Ctrl-C remains an interrupt. After a pause of the process (SIGCONT)
     the terminal is set up again. Call it in the main thread.
@@ -31,18 +31,21 @@ def key_presses(
         Given, in the reading thread, what was read at once: mostly one key; `GONE` when the terminal has gone.
     tend : callable
         Called in the same thread, about 50 times a second.
+    always : bool
+        Whether there is something to tend without a terminal.
 
     Yields
     ------
     Thread or None
         The one that reads: when it has ended, nobody hears a key any more.
     """
-    if not sys.stdin.isatty() or sys.platform == "win32":
+    terminal = sys.stdin.fileno() if sys.stdin.isatty() and sys.platform != "win32" else None
+    if terminal is None and not always:
         yield None
         return
-    terminal, closing = sys.stdin.fileno(), threading.Event()
+    closing = threading.Event()
     thread = threading.Thread(target=_read, args=(terminal, closing, act, tend), name="keys", daemon=True)
-    with _keys_as_they_come(terminal):
+    with contextlib.nullcontext() if terminal is None else _keys_as_they_come(terminal):
         thread.start()
         try:
             yield thread
@@ -51,16 +54,15 @@ def key_presses(
             thread.join(1.0)
 
 
-def _read(terminal: int, closing: threading.Event, act: Callable[[str], None], tend: Callable[[], None]) -> None:
-    is_there = True
-    while not closing.wait(0.0 if is_there else EVERY_S):
-        if is_there and select.select([terminal], [], [], EVERY_S)[0]:
+def _read(terminal: int | None, closing: threading.Event, act: Callable[[str], None], tend: Callable[[], None]) -> None:
+    while not closing.wait(EVERY_S if terminal is None else 0.0):
+        if terminal is not None and select.select([terminal], [], [], EVERY_S)[0]:
             try:
                 pressed = os.read(terminal, 64)
             except OSError:
                 pressed = b""
-            is_there = bool(pressed)
-            act(pressed.decode(errors="replace") if is_there else GONE)
+            act(pressed.decode(errors="replace") if pressed else GONE)
+            terminal = terminal if pressed else None
         tend()
 
 
@@ -72,7 +74,7 @@ def _keys_as_they_come(terminal: int) -> Iterator[None]:
     before = termios.tcgetattr(terminal)
 
     def take_over(number: int = 0, frame: FrameType | None = None) -> None:
-        if os.tcgetpgrp(terminal) == os.getpgrp():  # in the background the terminal is somebody else's
+        if not _is_in_background(terminal):  # there the terminal is somebody else's
             termios.tcsetattr(terminal, termios.TCSANOW, _raw(before))
 
     resumed = signal.signal(signal.SIGCONT, take_over)
@@ -83,6 +85,13 @@ def _keys_as_they_come(terminal: int) -> Iterator[None]:
         signal.signal(signal.SIGCONT, resumed)
         termios.tcflush(terminal, termios.TCIFLUSH)  # keys for us are no commands for the shell
         termios.tcsetattr(terminal, termios.TCSANOW, before)
+
+
+def _is_in_background(terminal: int) -> bool:
+    try:
+        return os.tcgetpgrp(terminal) != os.getpgrp()
+    except OSError:
+        return False  # a terminal that does not control this process knows no background
 
 
 def _raw(modes: list[Any]) -> list[Any]:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from bci.console.keys import GONE, key_presses
+from bci.console.switch import Switch
 from bci.plan import Plan
 from drivers.guardian.link import GuardianClient
 
@@ -29,6 +30,8 @@ class Operator:
     ----------
     plan : Plan
         Of a session that need not have started: a stop is repeated until there is a guardian to hear it.
+    switch : Switch or None
+        Which stops too, read by the same thread.
 
     Attributes
     ----------
@@ -42,7 +45,8 @@ class Operator:
         Why the session is left.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, switch: Switch | None = None) -> None:
+        self._switch = switch
         self.answer = self.ending = ""
         self.is_leaving = self.has_intervened = False
         self._client = GuardianClient(plan.runtime, "keys")
@@ -56,10 +60,12 @@ class Operator:
     def listening(self) -> Iterator[None]:
         """Hear keys until the end of the context; there is nothing to hear where there is no terminal."""
         try:
-            with key_presses(self.press, self.tend) as self._reader:
+            with key_presses(self.press, self.tend, always=self._switch is not None) as self._reader:
                 yield
         finally:
             self._client.close()
+            if self._switch is not None:
+                self._switch.close()
             self.write_down()
 
     @property
@@ -90,8 +96,14 @@ class Operator:
                 self._tell(key, "means nothing here")
 
     def tend(self) -> None:
-        """Wait for answers, and repeat a stop until it is heard."""
+        """Look at the stop switch, wait for answers, and repeat a stop until it is heard."""
         self._tended_s = time.monotonic()
+        asks = "" if self._switch is None else self._switch.asks()
+        if asks:
+            self.has_intervened = True
+            self._client.request("stop", "caregiver", asks)
+            self.answer = f"{asks}: stop asked for"
+            self.note("switch", self.answer)
         if self._awaited is None and self._client.stop_asked_s is None:
             return
         reports = self._client.poll()
@@ -139,4 +151,4 @@ def name_of(key: str) -> str:
     """What a key is called."""
     if key in NAMES:
         return NAMES[key]
-    return key if key.isprintable() else f"Ctrl-{chr(ord(key) + 64)}" if ord(key) < 27 else f"U+{ord(key):04X}"
+    return key if key.isprintable() else f"Ctrl-{chr(ord(key) + 64)}" if ord(key) < 32 else f"U+{ord(key):04X}"

@@ -9,6 +9,7 @@ from bci.configs import find_profile
 from bci.console.operator import Operator
 from bci.console.screen import Screen
 from bci.console.summary import print_summary
+from bci.console.switch import Switch
 from bci.console.watch import Watch, ends_on_sigterm, show, start
 from bci.decoding.model import load_model
 from bci.errors import ModelError
@@ -30,12 +31,13 @@ def run_profile(
     if fitted.shaping:
         settings = fitted.tuned(profile.decoder)
         console.print(f"as tuned with this model: smoothing {settings.tau_ms:.0f} ms, gain {settings.beta:.2f}")
+    switch = Switch(profile.stop_key) if profile.stop_key else None  # absent, it is refused before any process starts
     scope = "link" if network else "machine"
     plan = create_plan(sessions, profile, model=model_path, lsl_scope=scope, is_recorded=records)
     configure(plan.lsl_scope, plan.lsl_session_id)
     port = port or profile.device.port
     session = Session(plan, port)
-    operator = Operator(plan)
+    operator = Operator(plan, switch)
     with ends_on_sigterm(), operator.listening():
         start(session, operator, console, f"waiting for stream '{profile.stream.name}'")
         with session:

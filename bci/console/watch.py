@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from bci.console.operator import Operator
 from bci.console.view import Snapshot, World, draw, shows_checks
@@ -240,7 +241,7 @@ def start(session: Session, operator: Operator, console: Console, what: str) -> 
                 raise SessionError(f"The session was left before it had started: {operator.ending}.")
             if operator.answer != told:
                 told = operator.answer
-                status.update(f"{what} · {told}")
+                status.update(Text(f"{what} · {told}"))
 
         session.start(look)
 

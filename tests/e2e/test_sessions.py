@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from operated import Terminal
 from sessions import active, arm, no_process_of, only_session, start, states_of, streams_of, wait_for
 from synthetic import moving_recording
 
@@ -408,6 +409,56 @@ def test_a_stream_that_does_not_fit_is_refused_before_anything_is_armed(tmp_path
     assert "Traceback" not in errors
     assert set(states_of(only_session(tmp_path))) == {"DISARMED"}
     assert no_process_of(only_session(tmp_path))
+
+
+@pytest.fixture
+def waiting(tmp_path, fitted):
+    """`bci run` in a terminal, waiting for a stream that nobody sends."""
+    terminal = Terminal("run", "intracortical_rates", "--model", str(fitted), "--sessions", str(tmp_path))
+    wait_for(lambda: any(tmp_path.glob("*/guardian.jsonl")) and "waiting for stream" in terminal.text)
+    yield terminal
+    terminal.close()
+
+
+def test_a_stop_before_the_start_means_no_start_and_arming_is_refused_until_it_is_reset(tmp_path, waiting):
+    waiting.press(" ")
+    wait_for(lambda: states_of(only_session(tmp_path))[-1] == "STOP", 5)
+    wait_for(lambda: "key space: stop granted" in waiting.text, 5)
+    waiting.press("a")
+    wait_for(lambda: "key a: arm refused: it is STOP, not DISARMED" in waiting.text, 5)
+    player = Player(moving_recording())
+    wait_for(lambda: read_plan(only_session(tmp_path)).ready_file("decoder").exists())
+    time.sleep(3.0)
+    player.stop()
+    assert set(states_of(only_session(tmp_path))) == {"DISARMED", "STOP"}
+    assert states_of(only_session(tmp_path))[-1] == "STOP"
+
+
+def test_q_before_the_start_ends_everything_and_gives_the_terminal_back(tmp_path, waiting):
+    waiting.press("q")
+    wait_for(lambda: waiting.process.poll() is not None, 20)
+    assert waiting.process.returncode == 1
+    wait_for(lambda: "left before it had started: key q" in waiting.text, 5)
+    assert "Traceback" not in waiting.text
+    assert waiting.modes == waiting.before
+    assert no_process_of(only_session(tmp_path))
+
+
+def test_ctrl_z_does_not_suspend_a_session_and_ctrl_c_ends_it(tmp_path, waiting):
+    for key, name in (("\x1a", "Ctrl-Z"), ("\x13", "Ctrl-S"), ("\x1c", "Ctrl-\\")):
+        waiting.press(key)
+        wait_for(lambda name=name: f"key {name}:" in waiting.text, 5)
+    assert psutil.Process(waiting.process.pid).status() != psutil.STATUS_STOPPED
+    waiting.press("\x03")
+    wait_for(lambda: waiting.process.poll() is not None, 20)
+    assert waiting.process.returncode == 130
+    assert waiting.modes == waiting.before
+    (last,) = session_log(tmp_path)[-1:]
+    assert last["role"] == "signal"
+
+
+def session_log(folder):
+    return [json.loads(line) for line in (only_session(folder) / "guardian.jsonl").read_text().splitlines()]
 
 
 def test_signals_that_turn_into_nonsense_hold_the_arm_and_the_session_lives(tmp_path, fitted):

@@ -141,7 +141,7 @@ def test_ctrl_z_disarms_after_ctrl_s_space_still_stops_and_so_it_does_in_a_termi
         operated.terminal.is_read = True
     judge(times)
     assert operated.console.poll() is None
-    wait_for(lambda: b"Ctrl-S: means nothing here" in operated.terminal.seen)
+    wait_for(lambda: "key Ctrl-S: means nothing here" in operated.terminal.text)
 
 
 def stop_from_elsewhere(*arguments):
