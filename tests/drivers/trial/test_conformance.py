@@ -189,7 +189,7 @@ def test_the_suite_keeps_the_contract_that_it_judges_and_never_sleeps_beside_an_
         return hosts[-1]
 
     def closed(host):
-        hosts.remove(host)
+        hosts[:] = [other for other in hosts if other is not host]  # one may be closed again
         close(host)
 
     def asleep(seconds):
