@@ -17,6 +17,12 @@ class AxisMap(Section):
     gain: float = Field(description="axis units per second, per output unit per second")
     offset: float = Field(0.0, description="where the axis stands when the output's own position is 0")
 
+    @model_validator(mode="after")
+    def _moves_something(self) -> Self:
+        if self.gain == 0.0:
+            raise ValueError("a gain of 0 moves nothing: leave the map out")
+        return self
+
 
 class Turn(Section):
     """From the decoder's frame to the device's: a rotation of three outputs."""

@@ -13,7 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from pydantic import Field
+
 from bci.errors import DeviceError
+from bci.settings import Section
 from drivers.base import Check, Declaration
 from drivers.devices import register_bus as bus
 from drivers.devices.register_bus import EVERYONE, Instruction, Premise, RegisterBus, Reply, replies_of
@@ -190,6 +193,13 @@ def read_replies(servos: Sequence[int], n_parameters: int, data: bytes) -> dict[
     return replies_of(decode(data), servos, n_parameters)
 
 
+class Options(Section):
+    """What the profile may say under device.options."""
+
+    goal_current: int = Field(0, ge=0, le=32767)
+    is_limp: bool = False
+
+
 class Dynamixel(RegisterBus):
     """What is said to the servos of one bus, and what their answers mean.
 
@@ -339,6 +349,9 @@ DRIVER = SpokenDriver(
         watchdog="Bus Watchdog: after one lease without any packet it stops, holds and refuses goals. Asking feeds it, "
         "so standing is an explicit goal.",
     ),
+    options=Options,
+    raw=(0, STEPS_PER_TURN - 1),
+    addresses=(0, MAX_ID),
     make=Dynamixel,
     twin="drivers.twins.dynamixel",
     codecs=(

@@ -12,12 +12,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Literal, TypeAlias
 
+from pydantic import Field
+
 from bci.errors import DeviceError
+from bci.settings import Section
 from drivers.base import Check, Declaration
 from drivers.devices import register_bus as bus
 from drivers.devices.register_bus import EVERYONE, Instruction, Premise, RegisterBus, Reply, replies_of
 from drivers.dialogue.driver import Codec, SpokenDriver, axis_entry
-from drivers.dialogue.joint import Joint
+from drivers.dialogue.joint import Joint, clamp
 from drivers.dialogue.steps import Dialogue, Feedback, Request, ask
 
 PING, READ, WRITE, SYNC_READ, SYNC_WRITE = 0x01, 0x02, 0x03, 0x82, 0x83
@@ -145,6 +148,14 @@ def read_replies(servos: Sequence[int], n_parameters: int, data: bytes) -> dict[
     return replies_of(decode(data), servos, n_parameters)
 
 
+class Options(Section):
+    """What the profile may say under device.options."""
+
+    series: Series = "sts"
+    torque_limit: float = Field(0.5, ge=0.0, le=1.0)
+    is_limp: bool = False
+
+
 class Feetech(RegisterBus):
     """What is said to the servos of one bus, and what their answers mean.
 
@@ -174,7 +185,7 @@ class Feetech(RegisterBus):
 
     def limits(self, joint: Joint) -> dict[str, int]:
         """Speed, acceleration and torque; no time for a move, which would take the place of the speed."""
-        limits = {"goal_time": 0, "goal_velocity": max(1, round(joint.axis.max_speed * joint.raw_per_unit))}
+        limits = {"goal_time": 0, "goal_velocity": round(clamp(joint.axis.max_speed * joint.raw_per_unit, 1, 32767))}
         if self.series == "sts":
             steps = joint.axis.max_acceleration * joint.raw_per_unit
             limits["acceleration"] = min(254, max(1, round(steps / 100.0)))  # 0 would be without limit
@@ -271,6 +282,9 @@ DRIVER = SpokenDriver(
         lease_max_ms=200,
         watchdog="None: it finishes the move to its last goal, which is at most one lease of travel away, and holds.",
     ),
+    options=Options,
+    raw=(0, 4095),
+    addresses=(0, MAX_ID),
     make=Feetech,
     twin="drivers.twins.feetech",
     codecs=(

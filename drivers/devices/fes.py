@@ -17,7 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from pydantic import Field
+
 from bci.errors import DeviceError
+from bci.settings import Section
 from drivers.base import Check, Declaration
 from drivers.dialogue.driver import Codec, SpokenDriver, axis_entry
 from drivers.dialogue.joint import Joint
@@ -158,6 +161,15 @@ def read_answer(command: int, number: int, data: bytes) -> Packet | None:
     return next((p for p in decode(data) if (p.command, p.number) == (command + 1, number) and p.data), None)
 
 
+class Options(Section):
+    """What the profile may say under device.options."""
+
+    ceiling_ma: float = Field(gt=0.0, le=MOST_MA)
+    width_us: int = Field(200, ge=10, le=500)
+    frequency_hz: float = Field(40.0, ge=LEAST_HZ, le=MOST_HZ)
+    is_experimental: bool = False
+
+
 class Fes:
     """What is said to one stimulator, and what its answers mean.
 
@@ -184,15 +196,6 @@ class Fes:
         frequency_hz: float = 40.0,
         is_experimental: bool = False,
     ) -> None:
-        if not 0.0 < ceiling_ma <= MOST_MA:
-            raise DeviceError(f"A ceiling of {ceiling_ma} mA is not within 0 to {MOST_MA:g} mA.", "Ask the clinician.")
-        if not 10 <= width_us <= 500:
-            raise DeviceError(f"Phases of {width_us} µs are not within 10 to 500 µs.", "Ask the clinician.")
-        if not LEAST_HZ <= frequency_hz <= MOST_HZ:
-            raise DeviceError(
-                f"A frequency of {frequency_hz} Hz is not within {LEAST_HZ:g} to {MOST_HZ:g} Hz.",
-                "Correct frequency_hz in the profile.",
-            )
         charge_uc_s = ceiling_ma * width_us * frequency_hz / 1000.0
         if not charge_uc_s <= MOST_UC_S:
             raise DeviceError(
@@ -200,7 +203,7 @@ class Fes:
                 "Lower ceiling_ma, width_us or frequency_hz in the profile, with the clinician.",
             )
         for joint in joints:
-            if not (0 <= joint.address < N_CHANNELS and 0.0 <= joint.raw_lower < joint.raw_upper <= ceiling_ma):
+            if not joint.raw_lower < joint.raw_upper <= ceiling_ma:
                 raise DeviceError(
                     f"Axis {joint.axis.name} asks for {joint.raw_upper:g} mA on channel {joint.address}; "
                     f"the ceiling is {ceiling_ma:g} mA.",
@@ -217,7 +220,7 @@ class Fes:
         self.ceiling_ma = ceiling_ma
         self.width_us = width_us
         self.frequency_hz = frequency_hz
-        self.is_experimental = is_experimental is True
+        self.is_experimental = is_experimental
         self._given_ma = [0.0] * len(self.joints)  # by the last pulse of each channel; where its ramp goes on
         self._number = 0
 
@@ -334,6 +337,9 @@ DRIVER = SpokenDriver(
         watchdog="Inherent: each pulse is asked for, and no command means no stimulation.",
         has_feedback=False,
     ),
+    options=Options,
+    raw=(0.0, MOST_MA),
+    addresses=(0, N_CHANNELS - 1),
     make=Fes,
     twin="drivers.twins.fes",
     codecs=(

@@ -15,7 +15,10 @@ import struct
 from collections.abc import Sequence
 from functools import partial
 
+from pydantic import Field
+
 from bci.errors import DeviceError
+from bci.settings import Section
 from drivers.base import Check, Declaration
 from drivers.dialogue.driver import Codec, SpokenDriver, axis_entry
 from drivers.dialogue.joint import Joint, clamp
@@ -87,6 +90,12 @@ def decode(data: bytes, n: int) -> tuple[int, ...] | None:
 def error_names(errors: int) -> tuple[str, ...]:
     """What the bits of the error register mean."""
     return tuple(ERRORS[bit] if bit < len(ERRORS) else f"bit {bit}" for bit in range(16) if errors >> bit & 1)
+
+
+class Options(Section):
+    """What the profile may say under device.options."""
+
+    timeout_s: float = Field(0.2, ge=0.01, le=1.0)
 
 
 class Maestro:
@@ -203,6 +212,9 @@ DRIVER = SpokenDriver(
         "so standing is an explicit target.",
         has_feedback=False,
     ),
+    options=Options,
+    raw=(1, MAX_VALUE),
+    addresses=(0, 23),
     make=Maestro,
     twin="drivers.twins.maestro",
     codecs=(

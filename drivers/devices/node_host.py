@@ -18,7 +18,7 @@ from drivers.devices import node
 from drivers.devices.node import Message, Status
 from drivers.dialogue.transport import Port
 
-GREET_S = 2.0
+GREET_S = 2.5  # for all of it: whoever opens a device does nothing else meanwhile
 RETRY_S = 0.25
 N_EXCHANGES = 50  # whose times are measured before power
 PERIOD_S = 0.02
@@ -69,6 +69,7 @@ class NodeHost:
         self._prepared_s = math.inf
         self._is_proven = False
         self._proof_s = math.nan
+        self._greet_until_s = time.monotonic() + GREET_S
         port.write(b"\0")
         ack = self._greet()
         self.firmware = ack.firmware
@@ -255,10 +256,9 @@ class NodeHost:
         return info.axis
 
     def _exchange(self, message: Message, kind: type[Message]) -> Message:
-        deadline_s = time.monotonic() + GREET_S
-        while time.monotonic() < deadline_s:
+        while (begun_s := time.monotonic()) < self._greet_until_s:
             self.send(message)
-            retry_s = time.monotonic() + RETRY_S
+            retry_s = min(begun_s + RETRY_S, self._greet_until_s)
             while (wait_s := retry_s - time.monotonic()) > 0:
                 if not select.select([self.port], [], [], wait_s)[0]:
                     break
@@ -267,6 +267,9 @@ class NodeHost:
                         if kind is node.HelloAck:
                             self._session = packet.session
                         return packet.message
+        if kind is not node.HelloAck:
+            words = f"The device on {self.port.path} does not describe itself within {GREET_S:g} s."
+            raise DeviceError(words, "Check cable and adapter, and its firmware.")
         raise DeviceError(
             f"Nothing on port {self.port.path} speaks node/1.",
             "Check port, power and firmware; `bci devices` asks all.",

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic import Field
+
 from bci.errors import DeviceError
+from bci.settings import Section
 from drivers.base import Check, Declaration
 from drivers.devices import modbus
 from drivers.dialogue.driver import Codec, SpokenDriver, axis_entry
@@ -96,6 +99,13 @@ def decode(registers: Sequence[int]) -> Report | None:
     )
 
 
+class Options(Section):
+    """What the profile may say under device.options."""
+
+    stroke_mm: float = Field(85.0, ge=10.0, le=200.0)
+    force: float = Field(0.3, ge=0.0, le=1.0)
+
+
 class Robotiq:
     """What is said to one gripper, and what its answers mean.
 
@@ -113,7 +123,7 @@ class Robotiq:
         (self.joint,) = joints
         self.joints: tuple[Joint, ...] = (self.joint,)
         self._is_active = self._is_going = False
-        self.force = round(255 * clamp(force, 0.0, 1.0))
+        self.force = round(255 * force)
         speed = self.joint.axis.max_speed * self.joint.raw_per_unit / 255.0 * stroke_mm  # mm/s
         self.speed = round(clamp((speed - SLOWEST_MM_S) / (FASTEST_MM_S - SLOWEST_MM_S), 0.0, 1.0) * FASTEST)
 
@@ -245,7 +255,11 @@ DRIVER = SpokenDriver(
         watchdog="After 1 s of silence it reports fault 9: too late for a lease. It ends the move to its last goal, "
         "which is at most one lease of travel away, and keeps its grip.",
     ),
+    options=Options,
+    raw=(0, 255),
+    addresses=(1, 247),
     make=Robotiq,
+    most_axes=1,
     twin="drivers.twins.robotiq",
     codecs=(Codec(examples=((0x3900, 0x00FF, 0xBD00), (0, 0, 0)), encode=_reply, decode=_replies, n_flips=3),),
     example={

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
+
+from bci.devices import DeviceAxis
 from bci.errors import DeviceError
+from bci.settings import Section
 from drivers.base import Axis, Declaration, Host
 from drivers.dialogue.exchange import converse
 from drivers.dialogue.joint import Joint
@@ -49,8 +51,14 @@ class SpokenDriver:
     ----------
     declaration : Declaration
         What it can and cannot promise.
+    options : type of Section
+        The profile's options with their types and ranges, as `make` takes them by name.
+    raw : (float, float)
+        Least and greatest number that the device understands as a position.
+    addresses : (int, int)
+        Of its servos or channels.
     make : callable
-        From joints and the profile's options to a `Speaker`; raises DeviceError on options that it does not like.
+        From joints and the profile's options to a `Speaker`; raises DeviceError on options that contradict each other.
     twin : str
         Module that is a twin in software, run as ``python -m``; empty when there is none.
     codecs : tuple of Codec
@@ -59,14 +67,20 @@ class SpokenDriver:
         A device section with axes and options, for tests and for the twin.
     n_misses : int
         Periods without an answer that are borne while powered.
+    most_axes : int
+        On one port.
     """
 
     declaration: Declaration
+    options: type[Section]
+    raw: tuple[float, float]
+    addresses: tuple[int, int]
     make: Callable[..., Speaker]
     twin: str
     codecs: tuple[Codec, ...]
     example: Mapping[str, Any]
     n_misses: int = 3
+    most_axes: int = 32
 
     def build(self, section: Mapping[str, Any]) -> Speaker:
         """Make the speaker of a device from its section of the profile.
@@ -77,7 +91,7 @@ class SpokenDriver:
             When axes are missing or contradict themselves, or an option is unknown or wrong.
         """
         options = dict(section.get("options") or {})
-        known = [name for name in inspect.signature(self.make).parameters if name != "joints"]
+        known = list(self.options.model_fields)
         unknown = sorted(set(options) - set(known))
         if unknown:
             raise DeviceError(
@@ -85,12 +99,31 @@ class SpokenDriver:
                 "Correct device.options in the profile.",
             )
         try:
-            return self.make(read_joints(section.get("axes") or ()), **options)
-        except (TypeError, ValueError) as error:
+            values = self.options.model_validate(options, strict=True)
+        except ValidationError as error:
             raise DeviceError(
-                f"Driver '{self.declaration.name}' does not take its axes and options: {error}.",
-                "Correct device.axes and device.options in the profile.",
-            ) from error
+                f"Driver '{self.declaration.name}': option {_words(error)}.", "Correct device.options in the profile."
+            ) from None
+        joints = read_joints(section.get("axes") or ())
+        self._check_joints(joints)
+        return self.make(joints, **values.model_dump())
+
+    def _check_joints(self, joints: Sequence[Joint]) -> None:
+        if len(joints) > self.most_axes:
+            raise DeviceError(
+                f"Driver '{self.declaration.name}' has at most {self.most_axes} axes, the profile names {len(joints)}.",
+                "Correct device.axes in the profile.",
+            )
+        for joint in joints:
+            values = {"address": (joint.address, self.addresses), "raw_lower": (joint.raw_lower, self.raw),
+                      "raw_upper": (joint.raw_upper, self.raw)}  # fmt: skip
+            for field, (value, (least, most)) in values.items():
+                if not least <= value <= most:
+                    raise DeviceError(
+                        f"Axis '{joint.axis.name}': {field} {value:g} is not within {least:g} to {most:g}, which is "
+                        f"what driver '{self.declaration.name}' can say.",
+                        "Correct device.axes in the profile.",
+                    )
 
     def open(self, section: Mapping[str, Any]) -> Host:
         """Open the port and greet the device.
@@ -131,32 +164,21 @@ def read_joints(entries: Sequence[Mapping[str, Any]]) -> tuple[Joint, ...]:
 
 
 def _joint(entry: Mapping[str, Any]) -> Joint:
-    name = str(entry.get("name", ""))
     try:
-        values = {field: float(entry[field]) for field in AXIS_FIELDS}
-        address = int(entry["address"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DeviceError(f"Axis '{name}' lacks or misstates {error}.", "Correct device.axes in the profile.") from None
-    is_sane = (
-        0 < len(name) <= 8
-        and all(map(math.isfinite, values.values()))
-        and values["lower"] < values["upper"]
-        and values["max_speed"] > 0.0
-        and values["max_acceleration"] > 0.0
-        and values["raw_lower"] != values["raw_upper"]
-        and address >= 0
-    )
-    if not is_sane:
-        raise DeviceError(
-            f"Axis '{name}' contradicts itself: it needs a name of 1 to 8 letters, lower below upper, speed and "
-            "acceleration above 0, and raw_lower other than raw_upper.",
-            "Correct device.axes in the profile.",
-        )
-    axis = Axis(
-        name, str(entry.get("unit", "")), values["lower"], values["upper"], values["max_speed"],
-        values["max_acceleration"],
-    )  # fmt: skip
-    return Joint(axis, address, values["raw_lower"], values["raw_upper"])
+        a = DeviceAxis.model_validate(dict(entry), strict=True)
+    except ValidationError as error:
+        name = entry.get("name", "")
+        raise DeviceError(f"Axis '{name}': {_words(error)}.", "Correct device.axes in the profile.") from None
+    axis = Axis(a.name, a.unit, a.lower, a.upper, a.max_speed, a.max_acceleration)
+    return Joint(axis, a.address, a.raw_lower, a.raw_upper)
+
+
+def _words(error: ValidationError) -> str:
+    """The first field that is wrong, why, and what it is."""
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"]))
+    reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{field} {reason}, and is {first['input']!r}" if field else reason
 
 
 def axis_entry(

@@ -21,6 +21,7 @@ from drivers.dialogue.steps import Dialogue, Pause, Request
 T = TypeVar("T")
 BITS_PER_BYTE = 10
 MOST_BYTES = 4096
+LONGEST_S = 2.5  # whoever converses does nothing else meanwhile
 
 
 class EchoError(DeviceError):
@@ -200,7 +201,7 @@ class Exchange:
 
 
 def converse(port: Wire, baud: int, dialogue: Dialogue[T]) -> T:
-    """Run one dialogue to its end, waiting for each answer.
+    """Run one dialogue to its end, waiting for each answer, at most for 2.5 s.
 
     Raises
     ------
@@ -209,8 +210,12 @@ def converse(port: Wire, baud: int, dialogue: Dialogue[T]) -> T:
     """
     results: list[T | DeviceError] = []
     exchange = Exchange(port, baud)
-    exchange.begin(dialogue, results.append, time.monotonic())
+    begun_s = time.monotonic()
+    exchange.begin(dialogue, results.append, begun_s)
     while not results:
+        if time.monotonic() - begun_s > LONGEST_S:
+            exchange.give_up()
+            raise DeviceError(f"It was not done within {LONGEST_S:g} s.", "Check cable, adapter and baud rate.")
         wait_s = max(0.0, exchange.wake_s - time.monotonic())
         select.select([port], [], [], wait_s)
         exchange.advance(time.monotonic())

@@ -336,7 +336,8 @@ def _run(title: str, trial: Callable[[], str]) -> Result:
 def _stopped(subject: Subject, since_s: float, lease_s: float) -> str:
     """How long the device went on after a moment; raises when that was longer than its lease, braking, and a margin."""
     axes, watch = subject.opened().axes, subject.opened().watch
-    promised_s = lease_s + max(axis.max_speed / axis.max_acceleration for axis in axes) + MARGIN_S
+    braking_s = max(axis.max_speed / axis.max_acceleration for axis in axes)
+    promised_s = (lease_s or braking_s) + braking_s + MARGIN_S  # an order may also lead back to where it was given
     if subject.trace is None:
         subject.run(max(0.1, since_s + promised_s - time.monotonic()), watch)  # at least until it reports again
         before, looked_s = subject.positions(), time.monotonic()

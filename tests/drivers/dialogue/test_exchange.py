@@ -1,5 +1,6 @@
 """A wire that gives back what is sent: its echo is no answer, and behind it a device is read rightly."""
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -8,14 +9,16 @@ from hypothesis import strategies as st
 from memory import DRIVERS, LEASE_S, MemoryBench
 
 from bci.console.lists import list_devices
+from bci.errors import DeviceError
 from drivers.base import ON
-from drivers.devices import dynamixel, feetech, fes, robotiq
+from drivers.devices import dynamixel, feetech, fes, node_host, robotiq
 from drivers.devices.feetech import READ, Instruction, Reply, encode
 from drivers.dialogue.exchange import EchoError, Exchange, converse
-from drivers.dialogue.steps import Request
+from drivers.dialogue.steps import Pause, Request
 from drivers.dialogue.transport import Port
 from drivers.trial import probe as probe_module
 from drivers.trial.probe import probe
+from drivers.twins.node import NodeDevice
 from drivers.twins.terminal import on_terminal
 
 
@@ -107,6 +110,32 @@ def test_an_echo_alone_is_no_device(name):
     bench.guard(1.5)
     assert bench.host.phase == "off"
     assert "answer" in bench.host.checks[-1].found
+
+
+class Slow(NodeDevice):
+    """A node whose answers come late, or never from its second axis on."""
+
+    def feed(self, data, now_ms):
+        answer = super().feed(data, now_ms)
+        time.sleep(0.5)
+        return answer
+
+
+def test_opening_a_slow_node_of_four_axes_takes_no_longer_than_is_promised():
+    with on_terminal(Slow()) as path:
+        begun_s = time.monotonic()
+        with pytest.raises(DeviceError, match=r"within 2\.5 s|speaks node"):
+            node_host.DRIVER.open({"port": path, "baud": 115200})
+        assert time.monotonic() - begun_s < 3.5
+
+
+def test_a_dialogue_without_end_is_given_up():
+    def dialogue():
+        while True:
+            yield Pause(0.05)
+
+    with on_terminal(Loop()) as path, Port(path, 1_000_000) as port, pytest.raises(DeviceError, match="not done"):
+        converse(port, 1_000_000, dialogue())
 
 
 class Loop:

@@ -6,13 +6,13 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import entry_points
-from itertools import pairwise
 
 import pytest
 
 from drivers.base import ENTRY_POINTS
 from drivers.devices import feetech
 from drivers.dialogue.driver import SpokenDriver
+from drivers.dialogue.positioner import Positioner
 from drivers.dialogue.steps import Request
 from drivers.trial import conformance
 from drivers.trial.conformance import examine
@@ -181,26 +181,24 @@ def test_a_device_that_is_said_to_go_limp_passes_when_it_does():
     assert failures(feetech.Feetech, is_limp=True) == {}
 
 
-class Watched:
-    """A host, and when it was thought of."""
+def test_the_suite_keeps_the_contract_that_it_judges_and_never_sleeps_beside_an_open_host(monkeypatch):
+    hosts, slept_s, open_, close, sleep = [], [], SpokenDriver.open, Positioner.close, time.sleep
 
-    def __init__(self, host):
-        self.host, self.times_s = host, []
-
-    def __getattr__(self, name):
-        if name in ("hear", "watch", "drive"):
-            self.times_s.append(time.monotonic())
-        return getattr(self.host, name)
-
-
-def test_the_suite_keeps_the_contract_that_it_judges(monkeypatch):
-    hosts, open_ = [], SpokenDriver.open
-
-    def watched(*arguments):
-        hosts.append(Watched(open_(*arguments)))
+    def opened(*arguments):
+        hosts.append(open_(*arguments))
         return hosts[-1]
 
-    monkeypatch.setattr(SpokenDriver, "open", watched)
+    def closed(host):
+        hosts[:] = [other for other in hosts if other is not host]  # one may be closed again
+        close(host)
+
+    def asleep(seconds):
+        slept_s.append(seconds if hosts else 0.0)
+        sleep(seconds)
+
+    monkeypatch.setattr(SpokenDriver, "open", opened)
+    monkeypatch.setattr(Positioner, "close", closed)
+    monkeypatch.setattr(time, "sleep", asleep)
     assert failures(feetech.Feetech) == {}
-    alone_s = sorted(b - a for host in hosts for a, b in pairwise(host.times_s))
-    assert alone_s[-10] < 0.04  # the longest few may be the machine's
+    assert slept_s
+    assert max(slept_s) == 0.0
