@@ -97,6 +97,20 @@ def test_the_same_arrays_give_the_same_bits_through_predict_and_live(n_hinges):
     np.testing.assert_array_equal(efforts(decoder, Y[2000:]), estimator.predict(Y[2000:]))
 
 
+def test_a_missing_bin_keeps_the_memory_in_time_as_in_the_estimator():
+    C, v_int, Y = lagging_neurons()
+    estimator = KalmanDecoder(n_hinges=0).fit(Y[:2000], v_int[:2000])
+    readout = SavedReadout("kalman", 1.0, KalmanReadout.of(estimator).to_arrays())
+    decoder = decoder_of(model_of(C, v_int, noise=3.0, nis_gate=1e9, readout=readout), AT_ONCE_S)
+    for i, y in enumerate(Y[2000:2100]):
+        if i % 10 == 3:
+            decoder.coast()
+            estimator.step(np.full(30, np.nan))
+        else:
+            decoder.step(y)
+            np.testing.assert_array_equal(decoder.effort, estimator.step(y))
+
+
 @pytest.mark.parametrize("kind", ALL)
 def test_a_saved_decoder_of_any_kind_loads_and_decodes_the_same_bits(tmp_path, kind):
     model = fitted(kind, provenance={"recording": "today"})
