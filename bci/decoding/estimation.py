@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bci.errors import ModelError
+from bci.errors import ArgumentError, ModelError
 from bci.types import Array
 
 
@@ -90,6 +90,10 @@ def fit_observation(
         For so many features that Q would not fit into memory.
     """
     w = np.ones(len(X)) if weights is None else weights
+    if X.ndim != 2 or Y.ndim != 2 or not len(X) == len(Y) == len(w):
+        raise ArgumentError(
+            f"States {X.shape}, features {Y.shape}, weights {w.shape} do not fit.", "Give one row a bin."
+        )
     R = X.T @ (X * w[:, None])
     R_ridged = R + ridge * np.trace(R) / len(R) * np.eye(len(R))
     C = np.linalg.solve(R_ridged, X.T @ (Y * w[:, None])).T

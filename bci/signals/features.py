@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bci.errors import ProfileError
+from bci.errors import ArgumentError, ProfileError
 from bci.profile import BandPower, Features, Rates, Spikes
+from bci.signals.arguments import as_rows
 from bci.signals.binning import BinCounter
 from bci.signals.memory import remember
 from bci.signals.normalise import AdaptiveZScore
@@ -138,7 +139,8 @@ class BinFeatures:
         return self._zscore
 
     def absorb(self, samples: Array) -> None:
-        """Take in samples (n_samples, n_channels) of the bin that is being filled."""
+        """Take in samples (n_samples, n_channels) of the bin that is being filled; ValueError where they do not fit."""
+        samples = as_rows(samples, len(self.channels))
         for start in range(0, len(samples), self._most_rows):
             piece = samples[start : start + self._most_rows]
             repaired = self._repaired.rows(len(piece))
@@ -240,8 +242,16 @@ class Extractor:
         self._period_s = 1.0 / rate_hz
 
     def push(self, chunk: Chunk) -> list[Frame]:
-        """Process one chunk; return the frames that it completes, in order."""
-        frames, counter, samples = [], self._counter, chunk.samples
+        """Process one chunk; return the frames that it completes, in order.
+
+        Raises
+        ------
+        ValueError
+            When its samples are not (n_samples, n_channels), or there is not one stamp for each.
+        """
+        frames, counter, samples = [], self._counter, as_rows(chunk.samples, len(self.parts.channels))
+        if len(chunk.stamps_s) != len(samples):
+            raise ArgumentError(f"{len(samples)} samples have {len(chunk.stamps_s)} stamps.", "Give one for each.")
         if chunk.n_lost:
             for index, back in counter.skip(chunk.n_lost):
                 self.parts.skip_bin()
