@@ -198,9 +198,11 @@ def fit_recording(
     """
     spatial = None
     if isinstance(profile.features, BandPower) and profile.features.csp_pairs:
-        signal = recording.signal
-        until_s = float(signal.stamps_s[0]) + fraction * (signal.seconds + 1.0)
-        spatial = fit_spatial(_select(signal, profile.stream), recording.markers, profile, until_s)
+        plain = profile.model_copy(update={"features": profile.features.model_copy(update={"csp_pairs": 0})})
+        steps = run_pipeline(recording, plain, None)[1]  # where the bins end that may be learned from
+        n = int(fraction * len(steps))
+        until_s = steps[n - 1].frame.stamp_s if n else -np.inf
+        spatial = fit_spatial(_select(recording.signal, profile.stream), recording.markers, profile, until_s)
     frames = label_recording(recording, profile, spatial)
     n = int(fraction * len(frames.features))
     scale = 1.0 if profile.training.cues else full_effort_speed(frames.truth[:n])

@@ -311,6 +311,12 @@ class ChannelWatch:
         self._n_samples = 0
         return has_changed
 
+    def skip_bin(self) -> None:
+        """End a bin in which the whole source tells nothing: that says nothing about single channels."""
+        self._sums[:] = 0.0
+        self._run[:] = 0.0
+        self._n_samples = 0
+
     def _common(self) -> float:
         """Median difference over the channels in use: what all share, as from the mains, shorts nobody."""
         n = np.count_nonzero(self.is_used)
