@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,8 @@ class LabelledFrames:
         Shape (n_frames,) of str: discrete states, empty where not known; None where the profile wants none.
     position : Array or None
         Shape (n_frames, k), in the recording's units; None where the profile wants none.
+    statistics : dict
+        What was normal of each feature at the end, as `Merger.statistics` gives it.
     """
 
     features: Array
@@ -89,6 +91,7 @@ class LabelledFrames:
     bin_s: float
     states: Array | None = None
     position: Array | None = None
+    statistics: dict[str, list[float]] = field(default_factory=dict)
 
 
 def run_pipeline(
@@ -169,8 +172,10 @@ def label_recording(recording: Recording, profile: Profile, spatial: Array | Non
     if profile.decoder.discrete is not None:
         states = states_from_cues(recording.markers, stamps_s, profile)
         states[is_missing] = ""
-    labels = pipeline.extractor.labels
-    return LabelledFrames(_matrix(frames), stamps_s, truth, weights, labels, bin_s, states, position)
+    extractor = pipeline.extractor
+    return LabelledFrames(
+        _matrix(frames), stamps_s, truth, weights, extractor.labels, bin_s, states, position, extractor.statistics()
+    )
 
 
 def fit_recording(
@@ -192,7 +197,8 @@ def fit_recording(
     Returns
     -------
     model : Model
-        Fitted; `provenance` also tells the speed of full effort.
+        Fitted; `provenance` also tells the speed of full effort. Where it learned from all, `statistics` tell what was
+        normal at the end, so that a session does not begin from nothing.
     frames : LabelledFrames
         Of the whole recording.
     """
@@ -223,6 +229,8 @@ def fit_recording(
         spatial,
         None if frames.position is None else frames.position[:n],
     )
+    if n == len(frames.features):
+        model = dataclasses.replace(model, statistics=frames.statistics)
     if frames.states is not None and profile.decoder.discrete is not None:
         discrete, score = fit_states(frames.features[:n], frames.states[:n], profile.decoder.discrete, frames.bin_s)
         told = {name: value for name, value in dataclasses.asdict(score).items() if value == value}  # NaN: not known

@@ -113,14 +113,16 @@ class Loop:
         if self.teacher is None or self.pipeline.decoder is not None or not self.teacher.has_finished_observing:
             return
         extractor = self.pipeline.extractor
-        self.use(self.teacher.fit(extractor.labels, extractor.bin_s))
+        self.use(self.teacher.fit(extractor.labels, extractor.bin_s, extractor.statistics()))
         self.publisher.event(Event(local_clock(), "loop", "fitted", f"First decoder from {self.teacher.n_bins} bins."))
 
     def save(self) -> None:
         """Keep what was learned and measured, however the loop ends."""
         self.latency.save(self.plan.path("latency.npz"))
         if self.pipeline.decoder is not None:
-            save_model(self.plan.path("model_last.npz"), self.pipeline.decoder.to_model())
+            statistics = self.pipeline.extractor.statistics()
+            model = dataclasses.replace(self.pipeline.decoder.to_model(), statistics=statistics)
+            save_model(self.plan.path("model_last.npz"), model)
         if self.teacher is not None:
             self.teacher.close()
         for sink in self.sinks:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from bci.decoding.model import Model, save_model
@@ -59,8 +61,8 @@ class Teacher:
             self._v_int.append(label.v_int)
             self._where.append(label.v_int if step.position is None else step.position.values)
 
-    def fit(self, feature_labels: tuple[str, ...], bin_s: float) -> Model:
-        """Fit the first decoder on the block, and keep it in the session's folder."""
+    def fit(self, feature_labels: tuple[str, ...], bin_s: float, statistics: dict[str, list[float]]) -> Model:
+        """Fit the first decoder on the block, and keep it in the session's folder with what is normal of features."""
         model = fit_model(
             np.array(self._features),
             np.array(self._v_int),
@@ -71,6 +73,7 @@ class Teacher:
             {"recording": self.plan.session_id, "block": "observation"},
             position=np.array(self._where),
         )
+        model = dataclasses.replace(model, statistics=statistics)
         save_model(self.plan.path("model_first.npz"), model)
         return model
 
