@@ -45,3 +45,7 @@ class DeviceError(BciError):
 
 class SessionError(BciError):
     """A session's process could not start, died, or did not stop."""
+
+
+class ArgumentError(ModelError, ValueError):
+    """An array or a setting that a function was given does not fit: its shape, its type, its range."""

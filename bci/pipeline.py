@@ -96,6 +96,7 @@ class Pipeline:
         if self._position is not None:
             decoder.show(self._position.values)
         if frame.is_missing:
+            decoder.n_coasted = max(decoder.n_coasted, frame.n_before)
             decoder.coast()
             nis = 0.0
         else:

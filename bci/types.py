@@ -49,13 +49,16 @@ class Frame:
         Shape (n_features,); NaN where a feature is hidden: its channel is masked, or its stream came too late. The
         values of a missing bin carry no meaning.
     is_missing : bool
-        Samples of this bin were lost: the decoder predicts and does not update.
+        Samples of this bin were lost, or tell nothing: the decoder predicts and does not update.
+    n_before : int
+        Bins before this missing one that turn out to have been no signal either, although they were told as such.
     """
 
     index: int
     stamp_s: float
     features: Array
     is_missing: bool = False
+    n_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)

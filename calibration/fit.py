@@ -83,7 +83,7 @@ def fit_model(
         known = [position[used], *known]
     X = np.column_stack([v_int, *known])
     is_diagonal = settings.noise == "diagonal"
-    C, Q = fit_observation(X, features, settings.ridge, settings.shrinkage, weights, is_diagonal)
+    C, Q = fit_observation(X, features, settings.ridge, settings.shrinkage, weights, is_diagonal, has_intercept=True)
     variance = Q if is_diagonal else np.diag(Q)
     missing = np.maximum(0.0, 1e-3 * float(np.mean(variance)) + 1e-12 - variance)
     Q = Q + (missing if is_diagonal else np.diag(missing))

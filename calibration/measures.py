@@ -83,7 +83,7 @@ def direction_measures(trace: Trace) -> dict[str, float]:
 
 def _read_out(features: Array, v_int: Array, new: Array) -> Array:
     X = np.column_stack([v_int, np.ones(len(v_int))])
-    C, Q = fit_observation(X, features, 1e-3, 0.2)
+    C, Q = fit_observation(X, features, 1e-3, 0.2, has_intercept=True)
     Q = Q + 1e-3 * np.trace(Q) / len(Q) * np.eye(len(Q))
     L = np.linalg.solve(Q, C[:, :-1]).T
     D = L @ C[:, :-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,8 @@ class LabelledFrames:
         Shape (n_frames,) of str: discrete states, empty where not known; None where the profile wants none.
     position : Array or None
         Shape (n_frames, k), in the recording's units; None where the profile wants none.
+    statistics : dict
+        What was normal of each feature at the end, as `Merger.statistics` gives it.
     """
 
     features: Array
@@ -95,6 +97,7 @@ class LabelledFrames:
     bin_s: float
     states: Array | None = None
     position: Array | None = None
+    statistics: dict[str, list[float]] = field(default_factory=dict)
 
 
 def run_pipeline(
@@ -169,8 +172,10 @@ def label_recording(recording: Recording, profile: Profile, spatial: Array | Non
     if profile.decoder.discrete is not None:
         states = states_from_cues(recording.markers, stamps_s, profile)
         states[is_missing] = ""
-    labels = pipeline.extractor.labels
-    return LabelledFrames(_matrix(frames), stamps_s, truth, weights, labels, bin_s, states, position)
+    extractor = pipeline.extractor
+    return LabelledFrames(
+        _matrix(frames), stamps_s, truth, weights, extractor.labels, bin_s, states, position, extractor.statistics()
+    )
 
 
 def uses_cues(recording: Recording, profile: Profile) -> bool:
@@ -218,15 +223,18 @@ def fit_recording(
     Returns
     -------
     model : Model
-        Fitted; `provenance` also tells the speed of full effort.
+        Fitted; `provenance` also tells the speed of full effort. Where it learned from all, `statistics` tell what was
+        normal at the end, so that a session does not begin from nothing.
     frames : LabelledFrames
         Of the whole recording.
     """
     spatial = None
     if isinstance(profile.features, BandPower) and profile.features.csp_pairs:
-        signal = recording.signal
-        until_s = float(signal.stamps_s[0]) + fraction * (signal.seconds + 1.0)
-        spatial = fit_spatial(_select(signal, profile.stream), recording.markers, profile, until_s)
+        plain = profile.model_copy(update={"features": profile.features.model_copy(update={"csp_pairs": 0})})
+        steps = run_pipeline(recording, plain, None)[1]  # where the bins end that may be learned from
+        n = int(fraction * len(steps))
+        until_s = steps[n - 1].frame.stamp_s if n else -np.inf
+        spatial = fit_spatial(_select(recording.signal, profile.stream), recording.markers, profile, until_s)
     frames = label_recording(recording, profile, spatial)
     n = int(fraction * len(frames.features))
     scale = 1.0 if uses_cues(recording, profile) else full_effort_speed(frames.truth[:n])
@@ -248,6 +256,8 @@ def fit_recording(
         None if frames.position is None else frames.position[:n],
         kind=profile.decoder.kind,
     )
+    if n == len(frames.features):
+        model = dataclasses.replace(model, statistics=frames.statistics)
     if frames.states is not None and profile.decoder.discrete is not None:
         discrete, score = fit_states(frames.features[:n], frames.states[:n], profile.decoder.discrete, frames.bin_s)
         told = {name: value for name, value in dataclasses.asdict(score).items() if value == value}  # NaN: not known

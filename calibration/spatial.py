@@ -36,7 +36,7 @@ def fit_spatial(signal: Signal, markers: tuple[tuple[float, str], ...], profile:
     profile : Profile
         With `features.csp_pairs` and at least two different cues.
     until_s : float
-        Only what was recorded before this stamp is learned from.
+        Only what was recorded until this stamp, its sample included, is learned from.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def fit_spatial(signal: Signal, markers: tuple[tuple[float, str], ...], profile:
     features = profile.features
     if not isinstance(features, BandPower):
         raise ModelError("Spatial filters belong to band power.", "Set features.kind to 'band_power'.")
-    n = int(np.searchsorted(signal.stamps_s, until_s))
+    n = int(np.searchsorted(signal.stamps_s, until_s, side="right"))
     samples, n_channels = signal.samples[:n], signal.samples.shape[1]
     repaired: Array = np.empty_like(samples)
     repair(samples, np.zeros(n_channels), np.zeros(n_channels), repaired)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -70,7 +69,7 @@ def fit_states(features: Array, states: Array, settings: Discrete, bin_s: float)
         Fitted on everything; its trust is the one with the best likelihood of blocks held out, its threshold for
         clicks the lowest with at most one false click a minute there.
     score : DiscreteScore
-        On those blocks.
+        On those blocks, each with the trust and threshold that the others choose.
 
     Raises
     ------
@@ -87,7 +86,8 @@ def fit_states(features: Array, states: Array, settings: Discrete, bin_s: float)
             "Record more, or correct training.states in the profile.",
         )
     edges = np.linspace(0, len(features), N_BLOCKS + 1).astype(int)
-    likelihood, fitted = np.zeros(len(TRUSTS)), []
+    likelihoods: list[Array] = []
+    fitted = []
     for start, stop in pairwise(edges):
         outside = known.copy()
         outside[start:stop] = False
@@ -95,32 +95,51 @@ def fit_states(features: Array, states: Array, settings: Discrete, bin_s: float)
             continue
         block_model = _fit(features[outside], states[outside], names)
         fitted.append((start, stop, block_model))
+        likelihoods.append(np.zeros(len(TRUSTS)))
         for i, trust in enumerate(TRUSTS):
             probability = _replay(_trusted(block_model, trust), settings, bin_s, features[start:stop])[0]
             for s, name in enumerate(names):
                 is_it = known[start:stop] & (states[start:stop] == name)
-                likelihood[i] += np.log(np.maximum(probability[is_it, s], 1e-12)).sum()
+                likelihoods[-1][i] += np.log(np.maximum(probability[is_it, s], 1e-12)).sum()
     if not fitted:
         raise ModelError(
             "Each discrete state is shown in one stretch of the recording only: nothing can be held out to judge it.",
             "Record each state several times.",
         )
-    model = _trusted(_fit(features[known], states[known], names), TRUSTS[int(np.argmax(likelihood))])
-    threshold, score = settings.click_probability, None
-    for candidate in THRESHOLDS if threshold is None else (threshold,):
-        told = dataclasses.replace(model, click_probability=candidate)
-        score = _score([(states[start:stop], *_judged(told, part, settings, bin_s, features[start:stop]))
-                        for start, stop, part in fitted], bin_s)  # fmt: skip
-        if not score.false_per_min > MOST_FALSE_PER_MIN:
-            break
-    assert score is not None
-    return told, score
+    candidates = THRESHOLDS if settings.click_probability is None else (settings.click_probability,)
+    runs = []  # of each block, by its own model: for each trust, the clicks and gate for each threshold
+    for start, stop, part in fitted:
+        told = [[dataclasses.replace(part, trust=trust, click_probability=c) for c in candidates] for trust in TRUSTS]
+        used = {_best(likelihoods, leave_out) for leave_out in (None, *range(len(fitted)))}
+        runs.append({
+            t: [(states[start:stop], *_replay(model, settings, bin_s, features[start:stop])[1:]) for model in told[t]]
+            for t in used
+        })  # fmt: skip
+    trust = _best(likelihoods)
+    threshold = _lowest([run[trust] for run in runs], bin_s)
+    model = dataclasses.replace(
+        _trusted(_fit(features[known], states[known], names), TRUSTS[trust]), click_probability=candidates[threshold]
+    )
+    judged = []
+    for i, run in enumerate(runs):
+        others = [other for j, other in enumerate(runs) if j != i] or runs
+        own = _best(likelihoods, i if len(runs) > 1 else None)
+        judged.append(run[own][_lowest([other[own] for other in others], bin_s)])
+    return model, _score(judged, bin_s)
 
 
-def _judged(told: StateModel, part: StateModel, settings: Discrete, bin_s: float, features: Array) -> Any:
-    """Clicks and gate of a block, by the model of the other blocks with the trust and threshold of all."""
-    model = dataclasses.replace(part, trust=told.trust, click_probability=told.click_probability)
-    return _replay(model, settings, bin_s, features)[1:]
+def _best(likelihoods: list[Array], leave_out: int | None = None) -> int:
+    """Place of the trust with the best likelihood of the blocks, one of them left out."""
+    return int(np.argmax(sum(value for i, value in enumerate(likelihoods) if i != leave_out)))
+
+
+def _lowest(runs: list[list[tuple[Array, Array, Array]]], bin_s: float) -> int:
+    """Place of the lowest threshold with at most one false click a minute in these blocks, else the highest."""
+    n = len(runs[0])
+    for place in range(n):
+        if not _score([run[place] for run in runs], bin_s).false_per_min > MOST_FALSE_PER_MIN:
+            return place
+    return n - 1
 
 
 def judge_states(model: StateModel, features: Array, states: Array, settings: Discrete, bin_s: float) -> DiscreteScore:

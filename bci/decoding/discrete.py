@@ -15,7 +15,9 @@ import numpy as np
 from numba import njit
 
 from bci.decoding.model import StateModel
+from bci.errors import ArgumentError
 from bci.settings import Discrete
+from bci.signals.arguments import as_mask, as_row
 from bci.types import Array
 
 CLIP = 5.0  # deviations from the mean of all states at which a feature counts no more
@@ -98,8 +100,14 @@ class DiscreteDecoder:
     """
 
     def __init__(self, model: StateModel, settings: Discrete, bin_s: float) -> None:
-        self.model, self.settings = model, settings
         n_states, n = model.means.shape
+        if len(model.states) != n_states or model.covariance.shape not in ((n,), (n, n)):
+            raise ArgumentError(
+                f"{len(model.states)} states cannot have means {model.means.shape} and covariance "
+                f"{model.covariance.shape}.",
+                "Fit them with `bci fit`.",
+            )
+        self.model, self.settings = model, settings
         self.probability: Array = np.full(n_states, 1.0 / n_states)
         lasting_s = [getattr(settings, f"{state}_s") for state in model.states]
         self._stay: Array = np.exp(-bin_s / np.array(lasting_s))
@@ -138,7 +146,8 @@ class DiscreteDecoder:
         return self.gate * max(0.0, 1.0 - self.click - self.hold)
 
     def step(self, y: Array) -> None:
-        """Take in one bin, features of shape (n,)."""
+        """Take in one bin, features of shape (n,); ValueError where they are not."""
+        y = as_row(y, len(self._centre))
         infer(
             y, self._centre, self._reach, self._weights, self._away, self.model.trust, self._stay, self._score,
             self.probability,
@@ -152,7 +161,7 @@ class DiscreteDecoder:
 
     def use_features(self, is_used: Array) -> None:
         """Tell states apart by some features only, boolean (n,): the others are marginalised exactly."""
-        away, hidden = self._away, np.flatnonzero(~np.asarray(is_used))
+        away, hidden = self._away, np.flatnonzero(~as_mask(is_used, len(self._centre)))
         away[:] = self.model.means - self._centre
         away[:, hidden] = 0.0
         if self._precision.ndim == 1:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bci.errors import ModelError
+from bci.errors import ArgumentError, ModelError
 from bci.types import Array
+
+LEAST_SPARE = 2.0  # bins for each feature, below which a sample covariance cannot be inverted safely
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def fit_observation(
     shrinkage: float = 0.0,
     weights: Array | None = None,
     is_diagonal: bool = False,
+    has_intercept: bool = False,
 ) -> tuple[Array, Array]:
     """Fit C (n, d) and Q (n, n), or only its diagonal (n,), of y = Cx + N(0, Q).
 
@@ -81,22 +84,34 @@ def fit_observation(
     X, Y : Array
         Shapes (n_bins, d) and (n_bins, n).
     ridge : float
-        Added to the diagonal of XᵀX, as a fraction of its mean.
+        Added to the diagonal of XᵀX, as a fraction of its mean; an intercept has no part in it.
     shrinkage : float
-        How far Q is drawn to its diagonal, 0 to 1.
+        How far Q is drawn to its diagonal, 0 to 1. With fewer than two bins to spare for each feature Q would be
+        singular, or nearly: it is then drawn at least by the share of n in n and those bins.
     weights : Array, optional
         Shape (n_bins,), 0 to 1.
     is_diagonal : bool
         For so many features that Q would not fit into memory.
+    has_intercept : bool
+        Whether the last column of X is the constant 1.
     """
     w = np.ones(len(X)) if weights is None else weights
+    if X.ndim != 2 or Y.ndim != 2 or not len(X) == len(Y) == len(w):
+        raise ArgumentError(
+            f"States {X.shape}, features {Y.shape}, weights {w.shape} do not fit.", "Give one row a bin."
+        )
     R = X.T @ (X * w[:, None])
-    R_ridged = R + ridge * np.trace(R) / len(R) * np.eye(len(R))
+    penalised = np.ones(len(R))
+    penalised[len(R) - has_intercept :] = 0.0
+    R_ridged = R + ridge * np.diag(R) @ penalised / penalised.sum() * np.diag(penalised)
     C = np.linalg.solve(R_ridged, X.T @ (Y * w[:, None])).T
     residual = Y - X @ C.T
     if is_diagonal:
         return C, w @ residual**2 / w.sum()
     Q = residual.T @ (residual * w[:, None]) / w.sum()
+    n, n_spare = Y.shape[1], w.sum() ** 2 / (w @ w) - X.shape[1]
+    if n_spare < LEAST_SPARE * n:
+        shrinkage = max(shrinkage, n / (n + max(n_spare, 0.0)))
     Q = (1.0 - shrinkage) * Q + shrinkage * np.diag(np.diag(Q))
     return C, (Q + Q.T) / 2
 

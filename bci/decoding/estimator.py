@@ -11,7 +11,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from bci.decoding.curve import fit_curve, straight
 from bci.decoding.fitted import Fitted
 from bci.decoding.joint import DYNAMICS, RIDGES, Moments, choose, decode_held_out, gains, information
-from bci.errors import ModelError
+from bci.decoding.ranges import check_ranges
+from bci.errors import ArgumentError
+from bci.signals.arguments import as_row
 from bci.signals.memory import fading_rates, remember_all
 from bci.types import Array
 
@@ -89,10 +91,21 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         self.half_life_bins = half_life_bins
 
     def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> Self:
-        """Fit on features X (n_bins, n) and kinematics y (n_bins, d) or (n_bins,), consecutive bins in order."""
+        """Fit on features X (n_bins, n) and kinematics y (n_bins, d) or (n_bins,), consecutive bins in order.
+
+        Raises
+        ------
+        ValueError
+            When X, y or the weights do not fit one another, or a setting is out of its range.
+        """
+        check_ranges(self)
         X, Y, weights = self._validate(X, y, sample_weight, reset=True)
+        if not weights.sum() > 0:
+            raise ArgumentError("All sample weights are zero.", "Give at least some bins a weight above 0.")
         self._mean, self._scale = _standardise(X)
         self._rates = fading_rates(self.fading_bins)
+        self._remembered = np.zeros((self.n_lags + len(self._rates), X.shape[1]))
+        self._has_magnitudes = self.n_hinges > 0
         F = self._remember(X)
         self._tap_scale = _standardise(F)[1]
         self._y_mean, y_scale = _standardise(Y)
@@ -105,44 +118,66 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         d = Y.shape[1]
         self.ridge_, self.dynamics_ = choose(Z, F, weights, self.n_folds, ridges, trusts, d)
         self._moments = Moments.of(Z, F, weights)
+        self._last = Z[-1], float(weights[-1])
         self._curve = straight(Z.shape[1], d)
         if self.n_hinges > 0 and len(Z) >= LEAST_BINS_FOR_A_CURVE:
             held_out = decode_held_out(Z, F, weights, self.n_folds, self.ridge_, self.dynamics_)
             self._curve = fit_curve(held_out, Z[:, :d], weights, self.n_hinges, self.n_folds)
         self._used = np.ones(self.n_features_in_, dtype=bool)
-        return self._solve()
+        return self._solve().reset()
 
     def partial_fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> Self:
-        """Learn from more bins, consecutive among themselves; what was learned before stays as the prior.
+        """Learn from more bins, those that follow the last ones learned; what was learned before stays as the prior.
 
-        The exact solution over everything seen, faded with `half_life_bins`; the curve, which belongs to the movements
-        rather than to the electrodes, stays as `fit` found it. The first call is `fit`.
+        The exact solution over everything seen, faded with `half_life_bins` at each call; many calls give the same as
+        one. The curve, which belongs to the movements rather than to the electrodes, stays as `fit` found it, and what
+        `step` has seen stays too. The first call is `fit`.
+
+        Raises
+        ------
+        ValueError
+            As `fit`; also when y has another number of columns than before.
         """
-        if not hasattr(self, "_moments"):
+        if not self.__sklearn_is_fitted__():
             return self.fit(X, y, sample_weight)
+        check_ranges(self)
+        X, Y, weights = self._validate(X, y, sample_weight, reset=False)
         fade = 1.0 if self.half_life_bins is None else 0.5 ** (len(X) / self.half_life_bins)
-        return self._learn(X, y, sample_weight, fade)
+        return self._learn(X, Y, weights, fade)
 
     def recalibrate(self, X: Array, y: Array, sample_weight: Array | None = None, prior: float = 2.0) -> Self:
         """Follow a new day from a minute of it, X (n_bins, n) and y as in `fit`; what was learned before is the prior.
 
-        `prior` is how many times as much as the new bins it counts, at most as much as it was: the new day corrects
-        the means and what it shows clearly, and leaves the rest as it was.
+        `prior` is how many times as much as the new bins it counts, by their weights, and at most as much as it was:
+        the new day corrects the means and what it shows clearly, and leaves the rest as it was. What `step` has seen
+        is forgotten. Raises ValueError as `partial_fit` does.
         """
         check_is_fitted(self)
-        return self._learn(X, y, sample_weight, min(1.0, prior * len(X) / self._moments.n))
-
-    def _learn(self, X: Array, y: Array, sample_weight: Array | None, fade: float) -> Self:
+        if not 0.0 <= prior < np.inf:
+            raise ArgumentError(f"prior is {prior}.", "Give a finite number, 0 or more.")
         X, Y, weights = self._validate(X, y, sample_weight, reset=False)
-        new = Moments.of(self._states(Y), self._remember(X) * self._tap_scale, weights)
-        self._moments = self._moments.plus(new, own=fade)
+        self._remembered = np.zeros_like(self._remembered)
+        self._last = np.zeros_like(self._last[0]), 0.0
+        return self._learn(X, Y, weights, min(1.0, prior * float(weights.sum()) / self._moments.n)).reset()
+
+    def _learn(self, X: Array, Y: Array, weights: Array, fade: float) -> Self:
+        Z = self._states(Y)
+        new = Moments.of(Z, self._remember(X) * self._tap_scale, weights, *self._last)
+        total = self._moments.plus(new, own=fade)
+        if not total.n > 0:
+            raise ArgumentError("Nothing is left to learn from: all weights are zero.", "Give some bins a weight.")
+        self._moments = total
+        self._last = Z[-1], float(weights[-1])
         return self._solve()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_state")
 
     def _states(self, Y: Array) -> Array:
         """Kinematics in units of deviation and, for the curve, their magnitudes: (n_bins, d) or (n_bins, 2d)."""
         Z = (Y - self._y_mean) * self._y_scale
         mean, scale = self._magnitude
-        return np.column_stack([Z, (np.abs(Z) - mean) * scale]) if self.n_hinges > 0 else Z
+        return np.column_stack([Z, (np.abs(Z) - mean) * scale]) if self._has_magnitudes else Z
 
     def predict(self, X: Array) -> Array:
         """Decode consecutive bins, (n_bins, n), from rest: shape (n_bins, d), or (n_bins,) if y was.
@@ -150,7 +185,7 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         Where a session goes on, use `step`.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64)
+        X = np.ascontiguousarray(validate_data(self, X, reset=False, dtype=np.float64))
         state, decoded = self._fitted.at_rest(), np.empty((len(X), len(self._y_mean)))
         for row, estimate in zip(X, decoded, strict=True):
             self._fitted.advance(row, state, estimate)
@@ -160,13 +195,22 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         """Decode one bin, features (n,), after the ones before: the estimate, shape (d,), a new array.
 
         A bin with a value that is not finite is predicted only.
+
+        Raises
+        ------
+        ValueError
+            When there are more or fewer than n features, or they are no real numbers; before `fit`.
         """
-        estimate = np.empty(len(self._y_mean))
+        if "_state" not in self.__dict__:
+            check_is_fitted(self)
+        features, estimate = as_row(features, len(self._mean)), np.empty(len(self._y_mean))
         self._fitted.advance(features, self._state, estimate)
         return estimate
 
     def reset(self) -> Self:
         """Forget the bins seen by `step`; keep what was learned."""
+        if not hasattr(self, "_fitted"):
+            check_is_fitted(self)
         self._state = self._fitted.at_rest()
         return self
 
@@ -177,28 +221,36 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         """
         check_is_fitted(self)
         used = np.asarray(used, dtype=bool)
-        if used.shape != (self.n_features_in_,) or not used.any():
-            raise ModelError(f"A mask of shape {used.shape} does not fit.", f"Give {self.n_features_in_} truth values.")
-        self._used = used
+        if used.shape != self._mean.shape or not used.any():
+            raise ArgumentError(f"A mask of shape {used.shape} does not fit.", f"Give {len(self._mean)} truth values.")
+        self._used = used.copy()
         return self._solve()
 
     def _validate(self, X: Array, y: Array, weights: Array | None, reset: bool) -> tuple[Array, Array, Array]:
         X, y = validate_data(
-            self, X, y, reset=reset, multi_output=True, y_numeric=True, dtype=np.float64, ensure_min_samples=3
-        )
+            self, X, y, reset=reset, multi_output=True, y_numeric=True, dtype=np.float64,
+            ensure_min_samples=3 if reset else 1,
+        )  # fmt: skip
+        Y = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
+        if not reset and Y.shape[1] != len(self._y_mean):
+            raise ArgumentError(
+                f"y has {Y.shape[1]} columns, the decoder was fitted with {len(self._y_mean)}.", "Give those."
+            )
+        checked = _check_sample_weight(weights, X, dtype=np.float64, ensure_non_negative=True)
         if reset:
             self._y_is_flat = y.ndim == 1
-        Y = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
-        return X, Y, _check_sample_weight(weights, X, dtype=np.float64)
+        return X, Y, checked
 
     def _remember(self, X: Array) -> Array:
-        taps = np.empty((len(X), self.n_lags + len(self._rates), X.shape[1]))
+        """The memory at each bin, (n_bins, taps * n), after the bins learned before."""
+        taps = np.empty((len(X), *self._remembered.shape))
         Z = np.clip((X - self._mean) * self._scale, -self.clip, self.clip)
-        remember_all(np.ascontiguousarray(Z), self._rates, np.zeros(taps.shape[1:]), taps)
+        self._remembered = self._remembered.copy()  # copies of this decoder may share the old one
+        remember_all(np.ascontiguousarray(Z), self._rates, self._remembered, taps)
         return taps.reshape(len(X), -1)
 
     def _solve(self) -> Self:
-        used = np.tile(self._used, self.n_lags + len(self._rates))
+        used = np.tile(self._used, len(self._remembered))
         moments = self._moments if used.all() else self._moments.of_features(used)
         D, L = next(information(moments, (self.ridge_,)))
         weights = np.zeros((len(used), len(D)))
@@ -207,7 +259,7 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
             mean=self._mean,
             scale=self._scale,
             clip=self.clip,
-            n_lags=self.n_lags,
+            n_lags=len(self._remembered) - len(self._rates),
             rates=self._rates,
             L=weights * self._tap_scale[:, None],
             offset=-L @ (moments.f / moments.n),
@@ -218,7 +270,7 @@ class KalmanDecoder(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
             y_mean=self._y_mean,
             y_scale=self._y_scale,
         )
-        return self.reset()
+        return self
 
 
 def _standardise(X: Array) -> tuple[Array, Array]:

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bci.decoding.estimator import KalmanDecoder
-from bci.errors import ModelError
+from bci.errors import ArgumentError, ModelError
+from bci.signals.arguments import as_numbers
 from bci.types import Array
 
 FOR_EVERY_SESSION = ""
@@ -59,7 +60,9 @@ class FalconDecoder:
 
     def set_batch_size(self, batch_size: int) -> None:
         """Expect this many recordings from the next `reset` on."""
-        self.batch_size = batch_size
+        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+            raise ArgumentError(f"batch_size is {batch_size!r}.", "Give a whole number, 1 or more.")
+        self.batch_size = int(batch_size)
         self._slots: list[KalmanDecoder] = []
         self._tags: list[str] = []
 
@@ -95,12 +98,12 @@ class FalconDecoder:
         ModelError
             When `reset` was not called, or the shape does not fit.
         """
-        observations = np.ascontiguousarray(neural_observations, dtype=np.float64)
+        observations = as_numbers(neural_observations, "Observations")
         if not self._slots:
             raise ModelError("No session has begun.", "Call reset with a tag for each recording first.")
         expected = (len(self._slots), self._slots[0].n_features_in_)
         if observations.shape != expected:
-            raise ModelError(f"Observations have shape {observations.shape}.", f"Give {expected}.")
+            raise ArgumentError(f"Observations have shape {observations.shape}.", f"Give {expected}.")
         return np.array([decoder.step(row) for decoder, row in zip(self._slots, observations, strict=True)])
 
     def observe(self, neural_observations: Array) -> None:
@@ -109,7 +112,9 @@ class FalconDecoder:
 
     def on_done(self, dones: Array) -> None:
         """Hear in which recordings, boolean (batch_size,), a trial has ended with the bin before."""
-        if self._forgets_between_trials:
+        if np.shape(dones) != (self.batch_size,):
+            raise ArgumentError(f"{np.shape(dones)} trials for {self.batch_size} recordings.", "Give one for each.")
+        if self._forgets_between_trials and self._slots:
             for decoder, is_done in zip(self._slots, dones, strict=True):
                 if is_done:
                     decoder.reset()

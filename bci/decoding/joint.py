@@ -24,6 +24,7 @@ from bci.types import Array
 
 RIDGES = tuple(10.0 ** (i / 2) for i in range(13))  # in bins: features have deviation 1
 DYNAMICS = (0.0, 0.9, 1.0)
+RANK = 1e-12  # of the largest variance
 FLOOR = 1e-9  # of the state's variance
 
 
@@ -50,10 +51,12 @@ class Moments:
     ff: Array
 
     @classmethod
-    def of(cls, X: Array, F: Array, weights: Array) -> Moments:
-        """Sum over states X (n_bins, d) and features F (n_bins, p)."""
+    def of(cls, X: Array, F: Array, weights: Array, before: Array | None = None, before_weight: float = 0.0) -> Moments:
+        """Sum over states X (n_bins, d) and features F (n_bins, p); `before` (d,) is the state of the bin before."""
         w = weights[:, None]
         next_x = (X[1:] * np.sqrt(w[1:] * w[:-1])).T @ X[:-1]
+        if before is not None:
+            next_x += np.sqrt(weights[0] * before_weight) * np.outer(X[0], before)
         return cls(float(weights.sum()), weights @ X, weights @ F, (X * w).T @ X, next_x, F.T @ (X * w), F.T @ (F * w))
 
     def plus(self, other: Moments, own: float = 1.0, others: float = 1.0) -> Moments:
@@ -98,8 +101,9 @@ def information(moments: Moments, ridges: Sequence[float]) -> Iterator[tuple[Arr
     S, _, fx, ff = moments.covariances()
     values, vectors = np.linalg.eigh(ff)
     projected = vectors.T @ fx
+    varies = values > RANK * max(float(values[-1]), FLOOR)  # silent features, and copies of others, tell nothing
     for ridge in ridges:
-        H = vectors @ (projected / (np.maximum(values, 0.0) + ridge / moments.n)[:, None])
+        H = vectors @ (projected * (varies / np.where(varies, values + ridge / moments.n, 1.0))[:, None])
         unexplained = S - fx.T @ H
         unexplained = (unexplained + unexplained.T) / 2 + FLOOR * S
         precision = np.linalg.inv(unexplained)

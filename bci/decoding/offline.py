@@ -8,7 +8,8 @@ import numpy as np
 
 from bci.decoding.estimation import LinearModel, fit_linear_model
 from bci.decoding.kalman import filter_states
-from bci.errors import ModelError
+from bci.errors import ArgumentError, ModelError
+from bci.signals.arguments import as_numbers, as_row, as_rows
 from bci.types import Array
 
 
@@ -28,10 +29,14 @@ class PlainKalman:
 
     def fit(self, X: Array, Y: Array) -> Self:
         """Fit on kinematics X (n_bins, d) and features Y (n_bins, n); features that never vary are left out."""
-        self._varies = Y.std(axis=0) > 0
-        if not self._varies.any():
+        Y = as_numbers(Y, "Features")
+        if Y.ndim != 2:
+            raise ArgumentError(f"Features have shape {Y.shape}.", "Give (n_bins, n).")
+        varies = Y.std(axis=0) > 0
+        if not varies.any():
             raise ModelError("No feature varies in the training data.", "Choose another stretch of the recording.")
-        self.model = fit_linear_model(X, Y[:, self._varies], self.ridge, self.shrinkage)
+        self.model = fit_linear_model(X, Y[:, varies], self.ridge, self.shrinkage)
+        self._varies = varies
         return self
 
     def predict(self, Y: Array, start: Array | None = None) -> Array:
@@ -52,11 +57,12 @@ class PlainKalman:
         if self.model is None:
             raise ModelError("This decoder has not been fitted.", "Call fit first.")
         m = self.model
+        Y = as_rows(Y, len(self._varies), "Features")
         try:
             L = np.linalg.solve(m.Q, m.C).T
         except np.linalg.LinAlgError as error:
             raise ModelError("The observation noise is singular.", "Use shrinkage above 0.") from error
-        x = np.zeros(len(m.A)) if start is None else start - m.x_mean
+        x = np.zeros(len(m.A)) if start is None else as_row(start, len(m.A), "Kinematics") - m.x_mean
         out = np.empty((len(Y), len(x)))
         Z = np.ascontiguousarray(Y[:, self._varies] - m.y_mean)
         A, W, D = np.ascontiguousarray(m.A), np.ascontiguousarray(m.W), np.ascontiguousarray(L @ m.C)

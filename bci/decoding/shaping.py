@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
+from bci.errors import ArgumentError
 from bci.profile import Decoder
 from bci.types import Array
 
@@ -84,6 +85,11 @@ class Shaper:
 
     def apply(self, effort: Array, velocity: Array, is_seen: bool = True) -> None:
         """Write the velocity of one bin; one that is only predicted tells nothing about the bias."""
+        if not effort.shape == velocity.shape == self.bias.shape:
+            raise ArgumentError(
+                f"Effort {effort.shape} and velocity {velocity.shape} do not fit {len(self.bias)} outputs.",
+                "Give one value of each.",
+            )
         rate = self._rate if is_seen else 0.0
         shape(effort, self.beta, self._threshold, self._power, self._fast, rate, self.bias, velocity)
 

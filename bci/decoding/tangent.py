@@ -13,7 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from bci.errors import ModelError
+from bci.decoding.ranges import check_ranges
+from bci.errors import ArgumentError, ModelError
+from bci.signals.arguments import as_numbers
 from bci.signals.filters import design_bandpass
 from bci.types import Array
 
@@ -70,7 +72,15 @@ class TangentSpaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         """Fit on epochs X (n_epochs, n_channels, n_samples) with labels y and, where known, the session of each."""
         from pyriemann.geometry.mean import mean_riemann
 
+        check_ranges(self)
         X, y = _epochs(X), np.asarray(y)
+        if y.ndim != 1:
+            raise ArgumentError(f"Labels have shape {y.shape}.", f"Give ({len(X)},): one for each epoch.")
+        if X.shape[2] <= round(self.skip_s * self.rate_hz) + 1:
+            raise ArgumentError(
+                f"Epochs of {X.shape[2]} samples end before the {self.skip_s:g} s that are left out.",
+                "Give longer ones, or a shorter skip_s.",
+            )
         sessions = np.zeros(len(X)) if sessions is None else np.asarray(sessions)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2 or not len(X) == len(y) == len(sessions):
@@ -79,6 +89,7 @@ class TangentSpaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
                 "Give one label for each epoch, of at least two classes.",
             )
         covariances = self._covariances(X)  # (n_bands, n_epochs, n_channels, n_channels)
+        self._shape = X.shape[1:]
         features = np.empty((len(X), covariances.shape[0] * _n_upper(X.shape[1])))
         for session in np.unique(sessions):
             inside = sessions == session
@@ -98,19 +109,36 @@ class TangentSpaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     def predict_proba(self, X: Array) -> Array:
         """Probability of each class, (n_epochs, n_classes), of the epochs of one session, in order."""
         check_is_fitted(self)
+        X = _epochs(X)
+        self._check_channels(X)
         means = [mean.copy() for mean in self._means]
-        return np.array([self._decide(epoch, means, i + 1) for i, epoch in enumerate(_epochs(X))])
+        return np.array([self._decide(epoch, means, i + 1) for i, epoch in enumerate(X)])
 
     def step(self, epoch: Array) -> Array:
         """Probability of each class, (n_classes,), of one epoch (n_channels, n_samples) after the ones before."""
+        check_is_fitted(self)
+        X = _epochs(np.asarray(epoch)[None])
+        self._check_channels(X)
         self._n_seen += 1
-        return self._decide(_epochs(epoch[None])[0], self._current, self._n_seen)
+        return self._decide(X[0], self._current, self._n_seen)
 
     def reset(self) -> Self:
         """Begin a new session."""
+        if not hasattr(self, "_classifier"):
+            check_is_fitted(self)
         self._current = [mean.copy() for mean in self._means]
         self._n_seen = 0
         return self
+
+    def _check_channels(self, X: Array) -> None:
+        if X.shape[1] != self._shape[0] or X.shape[2] <= round(self.skip_s * self.rate_hz) + 1:
+            raise ArgumentError(
+                f"Epochs have {X.shape[1]} channels and {X.shape[2]} samples, those of the training {self._shape}.",
+                "Give epochs of the same channels and length.",
+            )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_current")
 
     def _decide(self, epoch: Array, means: list[Array], n_seen: int) -> Array:
         from pyriemann.geometry.geodesic import geodesic_riemann
@@ -147,7 +175,7 @@ def _n_upper(n: int) -> int:
 
 
 def _epochs(X: Array) -> Array:
-    X = np.asarray(X, dtype=np.float64)
+    X = as_numbers(X, "Epochs")
     if X.ndim != 3 or not np.isfinite(X).all():
         raise ModelError(
             f"Epochs of shape {X.shape} cannot be used.",

@@ -19,7 +19,9 @@ from bci.decoding.model import Model
 from bci.decoding.noise import covariance, make_noise, precision_times
 from bci.decoding.readout import block_size, decode, derive, expect_hidden, views
 from bci.decoding.shaping import make_shaper
+from bci.errors import ArgumentError
 from bci.profile import Decoder
+from bci.signals.arguments import as_mask, as_row
 from bci.types import Array
 
 COAST_S = 0.2  # predicted this long the velocity only decays with tau,
@@ -68,6 +70,7 @@ class VelocityDecoder:
     """
 
     def __init__(self, model: Model, settings: Decoder) -> None:
+        _check_shapes(model)
         self.model = model
         self.alpha = math.exp(-1e3 * model.bin_s / settings.tau_ms)
         n, k, m = len(model.feature_labels), len(model.outputs), model.C.shape[1] - len(model.outputs)
@@ -125,7 +128,13 @@ class VelocityDecoder:
         """Decode one bin, features of shape (n,); return its NIS per feature, infinite for a bin that cannot be used.
 
         Features that are not finite are left out of this bin.
+
+        Raises
+        ------
+        ValueError
+            When there are more or fewer than n features, or they are no real numbers.
         """
+        y = as_row(y, len(self._is_hidden))
         if self._readout is not None:
             self._before[:] = self.effort
         nis: float = decode(y, self._n_effective, *self._decode)
@@ -186,7 +195,15 @@ class VelocityDecoder:
             0 to 1; nothing is learned, and nothing forgotten, with 0.
         half_life_s : float
             After this much labelled time a bin counts half.
+
+        Raises
+        ------
+        ValueError
+            When features or intention have the wrong length, or are no real numbers.
         """
+        y = as_row(y, len(self._is_hidden))
+        if len(v_int) != self._k:
+            raise ArgumentError(f"The intention has {len(v_int)} values for {self._k} outputs.", "Give one of each.")
         if self._n_quiet or not 0.0 < weight <= 1.0 or not half_life_s > 0.0:
             return
         decay = 0.5 ** (self.model.bin_s / half_life_s)
@@ -204,7 +221,7 @@ class VelocityDecoder:
 
     def use_features(self, is_used: Array) -> None:
         """Decode with some features only, boolean (n,): the others are marginalised, not set to zero."""
-        np.logical_not(is_used, out=self._is_hidden)
+        np.logical_not(as_mask(is_used, len(self._is_hidden)), out=self._is_hidden)
         self._refresh()
         if self.discrete is not None:
             self.discrete.use_features(is_used)
@@ -257,3 +274,15 @@ class VelocityDecoder:
             for i in range(self._k):
                 moved = self._known[i] + self.model.bin_s * self.velocity[i]
                 self._known[i] = min(max(moved, -OUTSKIRTS), 1.0 + OUTSKIRTS)
+
+
+def _check_shapes(model: Model) -> None:
+    """Refuse a model made by hand whose arrays do not belong together: kernels trust them."""
+    n, k = len(model.feature_labels), len(model.outputs)
+    d = model.C.shape[-1]
+    fits = model.C.shape in ((n, k + 1), (n, 2 * k + 1)) and model.Q.shape in ((n,), (n, n)) and model.R.shape == (d, d)
+    if n == 0 or k == 0 or not fits:
+        shapes = f"C {model.C.shape}, Q {model.Q.shape}, R {model.R.shape}"
+        raise ArgumentError(
+            f"A model of {n} features and {k} outputs cannot have the shapes {shapes}.", "Fit it with `bci fit`."
+        )

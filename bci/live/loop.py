@@ -132,7 +132,7 @@ class Loop:
         if self.teacher is None or self.pipeline.decoder is not None or not self.teacher.has_finished_observing:
             return
         extractor = self.pipeline.extractor
-        self.use(self.teacher.fit(extractor.labels, extractor.bin_s))
+        self.use(self.teacher.fit(extractor.labels, extractor.bin_s, extractor.statistics()))
         self.publisher.taken(MODEL, 0.0, 1)
         self.publisher.event(Event(local_clock(), "loop", "fitted", f"First decoder from {self.teacher.n_bins} bins."))
 
@@ -140,7 +140,9 @@ class Loop:
         """Keep what was learned and measured, however the loop ends."""
         self.latency.save(self.plan.path("latency.npz"))
         if self.pipeline.decoder is not None:
-            save_model(self.plan.path("model_last.npz"), self.pipeline.decoder.to_model())
+            statistics = self.pipeline.extractor.statistics()
+            model = dataclasses.replace(self.pipeline.decoder.to_model(), statistics=statistics)
+            save_model(self.plan.path("model_last.npz"), model)
         if self.teacher is not None:
             self.teacher.close()
         for sink in self.sinks:

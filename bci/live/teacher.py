@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -91,8 +92,8 @@ class Teacher:
             self._v_int.append(label.v_int)
             self._where.append(label.v_int if step.position is None else step.position.values)
 
-    def fit(self, feature_labels: tuple[str, ...], bin_s: float) -> Model:
-        """Fit the first decoder on the block, and keep it in the session's folder."""
+    def fit(self, feature_labels: tuple[str, ...], bin_s: float, statistics: dict[str, list[float]]) -> Model:
+        """Fit the first decoder on the block, and keep it in the session's folder with what is normal of features."""
         model = fit_model(
             np.array(self._features),
             np.array(self._v_int),
@@ -103,6 +104,7 @@ class Teacher:
             {"recording": self.plan.session_id, "block": "observation"},
             position=np.array(self._where),
         )
+        model = dataclasses.replace(model, statistics=statistics)
         kept = self.plan.path("model_first.npz")
         save_model(kept, model)
         return load_model(kept)  # to the bit what a later verification decodes with

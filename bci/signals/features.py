@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bci.errors import ProfileError
+from bci.errors import ArgumentError, ProfileError
 from bci.profile import BandPower, Features, Rates, Spikes
+from bci.signals.arguments import as_rows
 from bci.signals.binning import BinCounter
 from bci.signals.memory import remember
 from bci.signals.normalise import AdaptiveZScore
@@ -16,11 +17,13 @@ from bci.signals.power import PowerBank
 from bci.signals.quality import ChannelWatch, repair
 from bci.signals.scratch import Scratch
 from bci.signals.spikes import SpikeBank, add
+from bci.signals.standstill import LEAST_CHANNELS, Standstill
 from bci.types import Array, Chunk, Event, Frame
 
 RATE_CHANGES = 0.01  # share of bins in which a count changes, until the channel shows it
 NO_FADING: Array = np.empty(0)
 KEPT_EVENTS = 1000
+NO_SIGNAL = "The source keeps sending the same: no signal. Look at the headstage, its cable and the amplifier."
 PIECE = 12_288  # numbers in a piece: what every step makes of it stays in the processor's own memory
 
 
@@ -73,8 +76,12 @@ def make_watch(features: Features, labels: tuple[str, ...], rate_hz: float, bin_
     if features.quality is None:
         return None
     line_hz = features.notch_hz if isinstance(features, BandPower) else None
-    changes = RATE_CHANGES if isinstance(features, Rates) else 1.0
-    return ChannelWatch(features.quality, labels, rate_hz, bin_samples, line_hz, changes)
+    return ChannelWatch(features.quality, labels, rate_hz, bin_samples, line_hz, usual_changes(features))
+
+
+def usual_changes(features: Features) -> float:
+    """Share of samples that differ from the one before, until the channel shows it."""
+    return RATE_CHANGES if isinstance(features, Rates) else 1.0
 
 
 def stacked_labels(labels: tuple[str, ...], stack_bins: int) -> tuple[str, ...]:
@@ -106,6 +113,8 @@ class BinFeatures:
         One per feature.
     events : deque of Event
         What happened to channels; whoever reads them takes them out.
+    n_without_signal : int
+        Bins in a row, the last one included, in which the source kept sending and told nothing; 0 while it tells.
     """
 
     def __init__(self, features: Features, labels: Sequence[str], rate_hz: float, spatial: Array | None = None) -> None:
@@ -118,6 +127,11 @@ class BinFeatures:
         self.events: deque[Event] = deque(maxlen=KEPT_EVENTS)
         n_features = len(self._bank.labels)
         self._watch = make_watch(features, self.channels, rate_hz, self.bin_samples)
+        self._standstill = None
+        is_few = isinstance(features, Rates) and n < LEAST_CHANNELS  # neurons, which may be silent together
+        if features.quality is not None and not is_few:
+            self._standstill = Standstill(n, self.bin_samples, self.bin_s, usual_changes(features))
+        self._is_still = False
         self._zscore = None if features.zscore is None else AdaptiveZScore(features.zscore, n_features, self.bin_s)
         self._memory: Array = np.full((features.stack_bins, n_features), np.nan)
         self._repaired = Scratch(n)
@@ -126,6 +140,11 @@ class BinFeatures:
         self._masked = np.zeros(n, dtype=np.bool_)
         self._is_believed = np.ones(n_features, dtype=np.bool_)
         self._n_taken = 0
+
+    @property
+    def n_without_signal(self) -> int:
+        """Bins in a row in which the source kept sending and told nothing."""
+        return 0 if self._standstill is None else self._standstill.n_bins
 
     @property
     def is_masked(self) -> Array:
@@ -138,13 +157,16 @@ class BinFeatures:
         return self._zscore
 
     def absorb(self, samples: Array) -> None:
-        """Take in samples (n_samples, n_channels) of the bin that is being filled."""
+        """Take in samples (n_samples, n_channels) of the bin that is being filled; ValueError where they do not fit."""
+        samples = as_rows(samples, len(self.channels))
         for start in range(0, len(samples), self._most_rows):
             piece = samples[start : start + self._most_rows]
             repaired = self._repaired.rows(len(piece))
             repair(piece, self._last, self._n_bad, repaired)
             if self._watch is not None:
                 self._watch.observe(repaired)
+            if self._standstill is not None:
+                self._standstill.observe(repaired)
             self._bank.absorb(repaired)
             self._n_taken += len(piece)
 
@@ -166,8 +188,14 @@ class BinFeatures:
         Returns
         -------
         Array or None
-            Shape (n_features,), hidden ones NaN; None when no channel had a bin of good samples.
+            Shape (n_features,), hidden ones NaN; None when no channel had a bin of good samples, or the source keeps
+            sending and tells nothing.
         """
+        if self._has_no_signal(stamp_s):
+            if self._watch is not None:
+                self._watch.skip_bin()
+            self.skip_bin()
+            return None
         if self._watch is not None and self._watch.end_bin(self._n_bad):
             self.events.extend(self._watch.changes(~self._masked, stamp_s))
             self._masked = ~self._watch.is_used
@@ -186,6 +214,18 @@ class BinFeatures:
             return values
         remember(values, NO_FADING, self._memory)
         return self._memory.reshape(-1).copy()
+
+    def _has_no_signal(self, stamp_s: float) -> bool:
+        """Whether the source keeps sending and tells nothing; when that begins or ends, say so."""
+        if self._standstill is None:
+            return False
+        self._standstill.end_bin()
+        is_still = self._standstill.n_bins > 0
+        if is_still != self._is_still:
+            self._is_still = is_still
+            kind, text = ("no signal", NO_SIGNAL) if is_still else ("signal", "The source sends a signal again.")
+            self.events.append(Event(stamp_s, "signals", kind, text))
+        return is_still
 
     def _reduce_believed(self) -> Array | None:
         """Features of a bin in which channels are masked or had bad samples; None when none is left."""
@@ -240,8 +280,16 @@ class Extractor:
         self._period_s = 1.0 / rate_hz
 
     def push(self, chunk: Chunk) -> list[Frame]:
-        """Process one chunk; return the frames that it completes, in order."""
-        frames, counter, samples = [], self._counter, chunk.samples
+        """Process one chunk; return the frames that it completes, in order.
+
+        Raises
+        ------
+        ValueError
+            When its samples are not (n_samples, n_channels), or there is not one stamp for each.
+        """
+        frames, counter, samples = [], self._counter, as_rows(chunk.samples, len(self.parts.channels))
+        if len(chunk.stamps_s) != len(samples):
+            raise ArgumentError(f"{len(samples)} samples have {len(chunk.stamps_s)} stamps.", "Give one for each.")
         if chunk.n_lost:
             for index, back in counter.skip(chunk.n_lost):
                 self.parts.skip_bin()
@@ -264,5 +312,6 @@ class Extractor:
             values = self.parts.end_bin(stamp_s)
         self._counter.end()
         if values is None:
-            return Frame(index, stamp_s, np.zeros(self.n_features), True)
+            n_before = max(0, self.parts.n_without_signal - 1)
+            return Frame(index, stamp_s, np.zeros(self.n_features), True, n_before)
         return Frame(index, stamp_s, values)

@@ -7,6 +7,8 @@ from itertools import pairwise
 import numpy as np
 from numba import njit
 
+from bci.errors import ArgumentError
+from bci.signals.arguments import as_numbers
 from bci.types import Array, Chunk
 
 SMOOTHING = 0.02  # of each sample's deviation from the grid; follows a real clock 0.1 % off with 5 % of a period
@@ -47,7 +49,16 @@ class Grid:
         self._expected_s = np.nan
 
     def split(self, samples: Array, stamps_s: Array) -> list[Chunk]:
-        """Cut samples at gaps, so that each chunk is consecutive and says how many samples were lost before it."""
+        """Cut samples at gaps, so that each chunk is consecutive and says how many samples were lost before it.
+
+        Raises
+        ------
+        ValueError
+            When there is not one stamp for each sample.
+        """
+        stamps_s = as_numbers(stamps_s, "Stamps")
+        if stamps_s.ndim != 1 or len(stamps_s) != len(samples):
+            raise ArgumentError(f"{len(samples)} samples have stamps of shape {stamps_s.shape}.", "Give one for each.")
         if len(stamps_s) == 0:
             return []
         grid_s = np.empty(len(stamps_s))

@@ -208,4 +208,4 @@ class Merger:
             values = follower.end_bin(before_s, frame.stamp_s)
             rows.append(np.full(len(follower.parts.labels), np.nan) if values is None else values)
         self._told_s = frame.stamp_s
-        return Frame(frame.index, frame.stamp_s, np.concatenate(rows), frame.is_missing)
+        return Frame(frame.index, frame.stamp_s, np.concatenate(rows), frame.is_missing, frame.n_before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from bci.errors import ArgumentError
 from bci.profile import ZScore
 from bci.types import Array
 
@@ -108,7 +109,12 @@ class AdaptiveZScore:
         return bool(self._frozen[0] > 0)
 
     def apply(self, features: Array) -> None:
-        """Normalise one bin, shape (n_features,), in place."""
+        """Normalise one bin, float64 of shape (n_features,), in place; ValueError where it is not."""
+        if features.shape != self.mean.shape or features.dtype != self.mean.dtype:
+            raise ArgumentError(
+                f"Features of shape {features.shape} and type {features.dtype} cannot be normalised in place.",
+                f"Give float64 of shape {self.mean.shape}.",
+            )
         normalise(features, self.mean, self.variance, self._seen, self._frozen, *self._settings)
 
     def statistics(self) -> dict[str, list[float]]:
@@ -116,6 +122,9 @@ class AdaptiveZScore:
         return {"mean": self.mean.tolist(), "variance": self.variance.tolist(), "n_seen": self._seen.tolist()}
 
     def restore(self, statistics: dict[str, list[float]]) -> None:
-        """Go on from what was normal before."""
+        """Go on from what was normal before; ValueError where it is that of another number of features."""
+        lengths = {len(statistics[name]) for name in ("mean", "variance", "n_seen")}
+        if lengths != {len(self.mean)}:
+            raise ArgumentError(f"Statistics of {lengths} features.", f"Give those of {len(self.mean)}.")
         self.mean[:], self.variance[:] = statistics["mean"], statistics["variance"]
         self._seen[:] = np.array(statistics["n_seen"], dtype=np.int64)

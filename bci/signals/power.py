@@ -9,6 +9,7 @@ from numba import njit
 
 from bci.errors import ModelError
 from bci.profile import BandPower
+from bci.signals.arguments import as_rows
 from bci.signals.filters import design_bandpass, design_notch, filter_sections, settled_state
 from bci.signals.reference import Reference
 from bci.signals.scratch import Scratch
@@ -108,6 +109,7 @@ class PowerBank:
                 f"for {n_bands} and {len(labels)}.",
                 "Use the profile and montage that it was fitted with, or fit a new one with `bci fit`.",
             )
+        self._n_channels = len(labels)
         self._spatial = spatial
         sources = labels if spatial is None else tuple(f"CSP{i + 1}" for i in range(spatial.shape[1]))
         self.labels = tuple(f"{source} {low:g}-{high:g} Hz" for low, high in features.bands_hz for source in sources)
@@ -127,7 +129,7 @@ class PowerBank:
 
     def absorb(self, samples: Array) -> None:
         """Take in samples (n_samples, n_channels), finite and not empty."""
-        referenced = self._reference.apply(samples)
+        referenced = self._reference.apply(as_rows(samples, self._n_channels))
         band = self._band.rows(len(samples))
         for b, sos in enumerate(self._sos):
             source = referenced

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from bci.profile import Quality
+from bci.signals.arguments import as_row, as_rows
 from bci.types import Array, Event
 
 FAULTS = ("", "not finite", "flat", "dead", "saturated", "noisy", "line noise", "shorted to another")
@@ -280,6 +281,7 @@ class ChannelWatch:
 
     def observe(self, samples: Array) -> None:
         """Take in repaired samples (n_samples, n_channels) of the bin that is being filled."""
+        samples = as_rows(samples, len(self.labels))
         if not len(samples):
             return
         if self._previous[0] != self._previous[0]:  # the very first
@@ -296,7 +298,7 @@ class ChannelWatch:
         self._n_bins += 1
         if self._n_bins % PHASE_BINS == 0:
             self._phase /= math.hypot(*self._phase)
-        self._sums[BAD] = n_bad
+        self._sums[BAD] = as_row(n_bad, len(self.labels), "Counts of bad samples")
         if len(self._difference):
             self._difference -= self._common()
             follow_pairs(self._difference, max(self._k_pair, 1.0 / self._n_bins), self._products)
@@ -308,6 +310,12 @@ class ChannelWatch:
         )  # fmt: skip
         self._n_samples = 0
         return has_changed
+
+    def skip_bin(self) -> None:
+        """End a bin in which the whole source tells nothing: that says nothing about single channels."""
+        self._sums[:] = 0.0
+        self._run[:] = 0.0
+        self._n_samples = 0
 
     def _common(self) -> float:
         """Median difference over the channels in use: what all share, as from the mains, shorts nobody."""

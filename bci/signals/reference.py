@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from bci.errors import ProfileError
+from bci.signals.arguments import as_mask, as_rows
 from bci.signals.scratch import Scratch
 from bci.types import Array
 
@@ -124,6 +125,7 @@ class Reference:
 
     def __init__(self, kind: str, labels: Sequence[str]) -> None:
         self._kind = kind
+        self._n_channels = len(labels)
         self._neighbours: Array = np.empty((0, 0), dtype=np.int64)
         self._is_near: Array = np.empty((0, 0), dtype=np.bool_)
         if kind == "laplacian":
@@ -133,6 +135,7 @@ class Reference:
 
     def use(self, is_used: Array) -> Array:
         """Take the reference from these channels only, boolean (n_channels,); return which channels still have one."""
+        is_used = as_mask(is_used, self._n_channels, "channels")
         self._weights = is_used / max(1, np.count_nonzero(is_used))
         if self._kind != "laplacian":
             return np.ones(len(is_used), dtype=np.bool_)
@@ -144,6 +147,7 @@ class Reference:
 
     def apply(self, samples: Array) -> Array:
         """Re-referenced samples (n_samples, n_channels), valid until the next call; the same where nothing is done."""
+        samples = as_rows(samples, self._n_channels)
         if self._kind == "none":
             return samples
         out = self._out.rows(len(samples))

@@ -11,6 +11,7 @@ from numba import njit
 
 from bci.errors import ProfileError
 from bci.profile import Spikes
+from bci.signals.arguments import as_mask, as_rows
 from bci.signals.filters import design_bandpass, filter_sections, settled_state
 from bci.signals.scratch import Scratch
 from bci.types import Array
@@ -146,7 +147,7 @@ class RegressionReference:
 
     def use(self, is_used: Array) -> Array:
         """Predict from these channels only, boolean (n_channels,); every channel keeps a reference."""
-        self._is_used = is_used.copy()
+        self._is_used = as_mask(is_used, len(self._learned), "channels").copy()
         np.multiply(self._learned, self._is_used[:, None], out=self._weights)
         return np.ones(len(is_used), dtype=np.bool_)
 
@@ -156,6 +157,7 @@ class RegressionReference:
 
     def apply(self, samples: Array) -> Array:
         """Re-referenced samples (n_samples, n_channels), valid until the next call."""
+        samples = as_rows(samples, len(self._learned))
         out = self._out.rows(len(samples))
         start = 0
         while start < len(samples):

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from bci.profile import Spikes
+from bci.signals.arguments import as_rows
 from bci.signals.filters import design_bandpass, filter_sections, settled_state
 from bci.signals.reference import Reference
 from bci.signals.regression import RegressionReference
@@ -177,6 +178,7 @@ class SpikeBank:
 
     def push(self, samples: Array) -> Array:
         """Crossings (0 or 1) and rectified spike band at each sample, as `labels` say: valid until the next call."""
+        samples = as_rows(samples, self._n_channels)
         n_samples, n = samples.shape
         out = self._out.rows(n_samples)
         if n_samples == 0:

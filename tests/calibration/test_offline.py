@@ -3,10 +3,12 @@ import pytest
 from synthetic import moving_recording
 
 from bci.configs import find_profile
+from bci.decoding.model import load_model, save_model
 from bci.errors import ModelError, RecordingError
+from bci.pipeline import make_pipeline
 from bci.profile import load_profile
 from bci.recording.reader import read_recording
-from bci.types import Recording, Signal
+from bci.types import Chunk, Recording, Signal
 from calibration.offline import evaluate_plain, evaluate_profile, fit_recording
 
 PROFILE = load_profile(find_profile("intracortical_rates"))
@@ -21,6 +23,21 @@ def test_a_live_decoder_fitted_on_the_beginning_decodes_the_end():
     evaluation = evaluate_profile(recording(), profile)
     assert evaluation.n_test == 600
     assert all(score.cc > 0.75 for score in evaluation.scores)
+
+
+def test_a_session_begins_with_what_was_normal_in_the_recording(tmp_path):
+    """Its first bins are decoded as the recording's own, not compared with nothing."""
+    whole = recording()
+    model, frames = fit_recording(whole, PROFILE, {})
+    save_model(tmp_path / "model.npz", model)
+    session = make_pipeline(PROFILE, whole.signal.labels, None)
+    session.extractor.restore(load_model(tmp_path / "model.npz").statistics)
+    steps = []
+    session.push(Chunk(whole.signal.samples[:40], whole.signal.stamps_s[:40]), steps.append)
+    counts, z = whole.signal.samples[:40], np.array([step.frame.features for step in steps])
+    normal = (counts - whole.signal.samples.mean(axis=0)) / whole.signal.samples.std(axis=0)
+    assert np.abs(z - normal).max() < 0.6
+    assert np.mean(np.abs(z - normal)) < 0.5 * np.mean(np.abs(frames.features[:40] - normal))
 
 
 def test_the_held_out_part_is_the_end_and_never_seen_in_fitting():

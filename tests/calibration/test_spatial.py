@@ -104,6 +104,17 @@ def test_only_the_training_part_is_learned_from():
     np.testing.assert_array_equal(first, fit_spatial(spoilt, recording.markers, profile(), half_s))
 
 
+@pytest.mark.parametrize("fraction", [0.5, 0.8])
+def test_what_is_held_out_does_not_change_the_filters_by_a_single_sample(fraction):
+    recording, _ = cued(n_trials=45)
+    model, frames = fit_recording(recording, profile(), {}, fraction)
+    held_out_s = frames.stamps_s[int(fraction * len(frames.features)) - 1]
+    samples = recording.signal.samples.copy()
+    samples[recording.signal.stamps_s > held_out_s] = 1e3
+    other = dataclasses.replace(recording, signal=dataclasses.replace(recording.signal, samples=samples))
+    np.testing.assert_array_equal(fit_recording(other, profile(), {}, fraction)[0].spatial, model.spatial)
+
+
 def test_the_model_carries_the_filters_to_the_live_pipeline_and_saves_to_the_same_bytes(tmp_path):
     recording, _ = cued()
     for name in ("a.npz", "b.npz"):

@@ -219,3 +219,17 @@ def test_too_little_to_tell_states_apart_is_refused(states):
 def test_a_gate_without_hysteresis_is_refused():
     with pytest.raises(ValueError, match="gate_close must be below gate_open"):
         Decoder(outputs=("vx",), discrete=Discrete(gate_open=0.4, gate_close=0.4))
+
+
+def test_the_score_of_clicks_is_not_that_of_the_blocks_which_chose_the_threshold():
+    """One fifth is full of what looks much like a click: it asks for a threshold that it must not be judged with."""
+    model = truth()
+    states, Y = session(model)
+    inside = slice(len(Y) // 5, 2 * len(Y) // 5)
+    means = dict(zip(STATES, model.means, strict=True))
+    half = (np.asarray(states) == "move") & (np.arange(len(Y)) // 10 % 3 == 0)
+    half[: inside.start] = half[inside.stop :] = False
+    Y[half] += 0.8 * (means["click"] - means["move"])
+    fitted, score = fit_states(Y, states, Discrete(), BIN_S)
+    chosen = Discrete(click_probability=fitted.click_probability)
+    assert score.false_per_min > fit_states(Y, states, chosen, BIN_S)[1].false_per_min

@@ -1,5 +1,6 @@
 """The decoder as a researcher uses it: arrays in, arrays out, by scikit-learn's conventions."""
 
+import copy
 import doctest
 
 import numpy as np
@@ -82,6 +83,53 @@ def test_learning_in_parts_equals_the_weighted_solution_over_everything():
     weights = np.r_[np.full(600, 0.5), np.ones(300)]
     theirs = Ridge(alpha=10.0).fit(z, y, sample_weight=weights)
     np.testing.assert_allclose(parts.predict(X[:200]), theirs.predict(z[:200]), atol=1e-6)
+
+
+@pytest.mark.parametrize("n_chunk", [1, 3, 8, 100])
+def test_learning_in_chunks_equals_learning_at_once(n_chunk):
+    X, y = recording(n=6, n_bins=720)
+    weights = np.random.default_rng(3).uniform(size=120)
+    once, chunks = (KalmanDecoder(ridge=10.0, dynamics=1.0, n_hinges=0).fit(X[:600], y[:600]) for _ in range(2))
+    once.partial_fit(X[600:], y[600:], weights)
+    for i in range(0, 120, n_chunk):
+        part = slice(600 + i, min(600 + i + n_chunk, 720))
+        chunks.partial_fit(X[part], y[part], weights[i : i + n_chunk])
+    np.testing.assert_allclose(chunks.predict(X), once.predict(X), rtol=1e-9, atol=1e-9)
+
+
+def test_what_was_decoded_so_far_is_kept_while_learning():
+    X, y = recording(n=6, n_bins=720)
+    decoder = KalmanDecoder(ridge=10.0, dynamics=1.0, n_hinges=0).fit(X[:600], y[:600])
+    expected = decoder.predict(X[600:])[-1]
+    for row, truth in zip(X[600:], y[600:], strict=True):
+        estimate = decoder.step(row)
+        decoder.partial_fit(row[None], truth[None], np.full(1, 1e-9))
+    np.testing.assert_allclose(estimate, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_recalibration_counts_the_weight_of_bins_and_not_their_number():
+    X, y = recording(n_bins=900)
+    settings = {"ridge": 10.0, "dynamics": 0.0, "n_hinges": 0}
+    some = np.r_[np.zeros(60), np.ones(60)]
+    ours = KalmanDecoder(**settings).fit(X[:600], y[:600]).recalibrate(X[600:720], y[600:720], some, prior=2.0)
+    assert ours._moments.n == pytest.approx(2.0 * 60 + 60)
+
+
+def test_a_copy_learns_without_its_original():
+    X, y = recording(n_bins=900)
+    decoder = KalmanDecoder(ridge=10.0, dynamics=0.0).fit(X[:600], y[:600])
+    before = copy.copy(decoder).partial_fit(X[600:700], y[600:700]).predict(X)
+    copy.copy(decoder).partial_fit(X[800:], y[800:])
+    np.testing.assert_array_equal(copy.copy(decoder).partial_fit(X[600:700], y[600:700]).predict(X), before)
+
+
+@pytest.mark.parametrize("n_silent", [1, 3])
+def test_the_plain_kalman_filter_of_the_docstring_takes_silent_and_doubled_channels(n_silent):
+    X, y = recording()
+    plain = {"n_lags": 1, "fading_bins": (), "ridge": 0.0, "dynamics": 1.0, "n_hinges": 0}
+    more = np.column_stack([X, np.zeros((len(X), n_silent)), X[:, :1]])
+    expected = KalmanDecoder(**plain).fit(X, y).predict(X)
+    np.testing.assert_allclose(KalmanDecoder(**plain).fit(more, y).predict(more), expected, atol=1e-6)
 
 
 def test_it_decodes_movements_that_are_not_gaussian_better_than_the_linear_decoder():

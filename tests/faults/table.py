@@ -47,6 +47,7 @@ FAULTS = {
     "F28": Fault("profile edited while armed, limits raised", "without effect until disarmed and checked again"),
     "F29": Fault("Ctrl-C, SIGTERM, exception, interpreter exit", "stop bytes in 50 ms; else the lease", 150),
     "F30": Fault("0.1 % random faults for an hour", "nothing moves after a fault that is latched; memory flat"),
+    "F31": Fault("the source keeps sending the same, or one signal on all", "hold, and it says so", 200),
     "F32": Fault("a stop while the guardian is away and intents fill its queue", "STOP, latched, each time"),
     "F33": Fault(
         "the operator's console frozen, or its terminal not read", "hold in half a second, then disarmed", 700

@@ -207,6 +207,52 @@ def test_nothing_is_learned_from_nonsense(kind):
     assert np.isfinite([step.intent.velocity for step in steps]).all()
 
 
+def waveform(sample, stamp_s):
+    return np.sin(20.0 * stamp_s) + np.arange(N)
+
+
+SAME = {
+    "zeros": lambda sample, stamp_s: np.zeros(N),
+    "the last sample": lambda sample, stamp_s: sample,
+    "one value on all": lambda sample, stamp_s: np.full(N, round(50.0 * stamp_s) % 2),
+    "one waveform": waveform,
+    "a counter": lambda sample, stamp_s: np.full(N, round(50.0 * stamp_s)),
+}
+
+
+class Same:
+    """From now on the source tells nothing, in one of the ways above, and keeps sending."""
+
+    def __init__(self, kind):
+        self._kind, self._first = SAME[kind], None
+
+    def __call__(self, sample, stamp_s):
+        self._first = sample.copy() if self._first is None else self._first
+        return [(self._kind(self._first, stamp_s), stamp_s)]
+
+
+@pytest.mark.fault("F31")
+def test_a_source_that_keeps_sending_the_same_holds_the_device_at_once_and_it_says_so(live, judge):
+    events = LatestSamples(f"bci-{live.plan.session_id}-events")
+    times, said = [], ""
+    for kind in SAME:
+        for _ in range(4):
+
+            def tell_nothing(kind=kind):
+                live.source.distort = Same(kind)
+
+            live.get_moving()
+            begun_s = time.monotonic()
+            times.append(live.harm(tell_nothing, 0.4))
+            held = [e for e in live.bench.log() if e["monotonic_s"] > begun_s and e["to"] == "HOLD"]
+            assert held, (kind, live.bench.story())
+            live.source.heal()
+            said += " ".join(text for _, (text,) in events.pull())
+    events.close()
+    assert "no signal" in said
+    judge(times)
+
+
 CHANGES = {
     "with 17 channels": {"n": 17},
     "with text": {"is_text": True},
