@@ -85,7 +85,8 @@ def with_kind(profile: Profile, kind: str | None) -> Profile:
 def _describe_kind(readout: SavedReadout | None) -> str:
     if readout is None:
         return VELOCITY
-    told = ", ".join(f"{name} {value}" for name, value in readout.provenance.items())
+    values = readout.provenance.items()
+    told = ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in values)
     return f"{readout.kind} ({told})" if told else readout.kind
 
 
