@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bci import __version__
+from bci.cli_device import ProfilePath, device_app
 from bci.errors import BciError
 
 app = typer.Typer(
@@ -24,10 +25,8 @@ profile_app = typer.Typer(help="Check the profile of a participant.", no_args_is
 app.add_typer(profile_app, name="profile")
 simulate_app = typer.Typer(help="A participant or an amplifier that is not there, as LSL peers.", no_args_is_help=True)
 app.add_typer(simulate_app, name="simulate")
-device_app = typer.Typer(help="Look at a device before anybody is moved by it.", no_args_is_help=True)
 app.add_typer(device_app, name="device")
 
-ProfilePath = Annotated[str, typer.Argument(metavar="PROFILE", help="A profile's path, or the name of a shipped one.")]
 RecordingPath = Annotated[Path, typer.Argument(metavar="FILE", help="A recording, or the folder of a session.")]
 SessionPath = Annotated[Path, typer.Argument(metavar="SESSION", help="Its folder, or the folder of sessions.")]
 SessionsOption = Annotated[Path, typer.Option("--sessions", help="Where session folders are made.")]
@@ -78,14 +77,6 @@ class DemoDevice(StrEnum):
 
     NODE = "node"
     NODE_AVR = "node-avr"
-
-
-class FirmwareAxes(StrEnum):
-    """Tables of axes that come with the firmware."""
-
-    HAND = "hand"
-    ARM = "arm"
-    RELAY = "relay"
 
 
 def _version(is_wanted: bool) -> None:
@@ -365,36 +356,6 @@ def simulate_amplifier(
     from bci.console.simulate import simulate_amplifier as simulate
 
     simulate(profile, None if encoder is None else encoder.value, clarity, drift, mains, seed, seconds, network)
-
-
-@device_app.command("dry-run")
-def dry_run_device(
-    profile: ProfilePath,
-    port: Annotated[str | None, typer.Option(help="Serial port, or 'twin'; default: the profile's.")] = None,
-) -> None:
-    """Say what would move, and how fast; nothing is armed, nothing moves."""
-    from bci.console.device import dry_run
-
-    dry_run(profile, port)
-
-
-@device_app.command("firmware")
-def write_firmware(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the sketch is put.")],
-    axes: Annotated[FirmwareAxes, typer.Option(help="What the board moves.")] = FirmwareAxes.HAND,
-) -> None:
-    """Write the firmware of a device of your own as a sketch."""
-    from drivers.firmware import write_sketch
-
-    typer.echo(f"Open {write_sketch(folder, axes.value)} with the Arduino IDE; docs/build-a-device.md goes on.")
-
-
-@device_app.command("log")
-def check_log(file: Annotated[Path, typer.Argument(metavar="FILE", help="The guardian.jsonl of a session.")]) -> None:
-    """Check that no record of a fault log was altered, and show them."""
-    from bci.console.device import show_log
-
-    raise typer.Exit(show_log(file))
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from bci.recording.joining import join_recordings
 from bci.recording.reader import find_recording, read_recording
 from bci.types import Recording
 from calibration import offline
+from calibration.evaluation import as_json, evaluate_plain, evaluate_profile
 
 
 def fit_recordings(
@@ -69,7 +70,7 @@ def _fit_recordings(screen: Screen, files: Sequence[Path], profile: Profile, mod
 
 def _judgement(recording: Recording, profile: Profile) -> str:
     try:
-        return offline.evaluate_profile(recording, profile).judgement
+        return evaluate_profile(recording, profile).judgement
     except BciError:
         return "Too short to say how good it is: four fifths of it do not suffice for a fit."
 
@@ -124,9 +125,9 @@ def evaluate_recording(
     code = screen.tell_notes(recording, *([] if held_out is None else [held_out]))
     with screen.status("fitting and decoding"):
         if profile is None:
-            evaluation = offline.evaluate_plain(recording, held_out, train_fraction)
+            evaluation = evaluate_plain(recording, held_out, train_fraction)
         else:
-            evaluation = offline.evaluate_profile(recording, profile, held_out, train_fraction)
+            evaluation = evaluate_profile(recording, profile, held_out, train_fraction)
     where = f"the last {100 * (1 - train_fraction):.0f} % of {file.name}" if test is None else test.name
     screen.print(f"{evaluation.method}; {evaluation.n_train} bins to fit, {evaluation.n_test} held out ({where})")
     table = Table(box=None, pad_edge=False)
@@ -143,7 +144,7 @@ def evaluate_recording(
         screen.print(evaluation.judgement)
     if json is not None:
         write_json(json, {"file": file.name, "test": None if test is None else test.name,
-                          "train_fraction": train_fraction, **offline.as_json(evaluation)})  # fmt: skip
+                          "train_fraction": train_fraction, **as_json(evaluation)})  # fmt: skip
         screen.print(f"written to {json}")
     return code
 

@@ -11,10 +11,13 @@ import hashlib
 import json
 import os
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
+
+from drivers.guardian.machine import Entry
 
 FIRST = "0" * 64
 LARGEST_BYTES = 10_000_000
@@ -180,3 +183,25 @@ def _ends_whole(path: Path) -> bool:
 
 def _numbered(path: Path, i: int) -> Path:
     return path.with_name(f"{path.name}.{i}")
+
+
+def transition(
+    entry: Entry, now_s: float, command: list[float], position: list[float], n_bad_replies: int
+) -> dict[str, Any]:
+    """What is kept of a transition: when, from what to what, by whom and why, and where every axis was."""
+    return {
+        "utc": utc(),
+        "monotonic_s": round(now_s, 4),
+        "from": entry.before,
+        "to": entry.state,
+        "role": entry.role,
+        "reason": entry.reason,
+        "command": command,
+        "position": position,
+        "n_bad_replies": n_bad_replies,
+    }
+
+
+def utc() -> str:
+    """Date and time, as people write them."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

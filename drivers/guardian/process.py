@@ -22,7 +22,7 @@ from drivers.base import Check
 from drivers.guardian import machine as m
 from drivers.guardian.answers import Answers
 from drivers.guardian.arming import Arming
-from drivers.guardian.faultlog import FaultLog
+from drivers.guardian.faultlog import FaultLog, transition
 from drivers.guardian.link import GuardianSocket, Request, Status
 from drivers.guardian.settings import Config, read_config
 from drivers.guardian.sleep import asleep_for_s
@@ -349,21 +349,16 @@ class Guardian:
 
     def _write_down(self, entry: m.Entry, now_s: float) -> None:
         """One record per transition, without neural data."""
-        before, state = entry.before, entry.state
-        record = {
-            "utc": _utc(),
-            "monotonic_s": round(now_s, 4),
-            "from": before,
-            "to": state,
-            "role": entry.role,
-            "reason": entry.reason,
-            "command": [v for unit in self.units for v in unit.command],
-            "position": [p for unit in self.units for p in unit.belief.positions],
-            "n_bad_replies": sum(unit.host.n_bad for unit in self.units),
-        }
-        if state == m.ARMED or (before == m.CHECKING and state == m.DISARMED):
+        record = transition(
+            entry,
+            now_s,
+            [v for unit in self.units for v in unit.command],
+            [p for unit in self.units for p in unit.belief.positions],
+            sum(unit.host.n_bad for unit in self.units),
+        )
+        if entry.state == m.ARMED or (entry.before == m.CHECKING and entry.state == m.DISARMED):
             record["checks"] = [[c.subject, c.is_ok, c.found] for c in self.checks]
-        self.log.write(record, is_urgent=state in URGENT)
+        self.log.write(record, is_urgent=entry.state in URGENT)
 
     def _shut_down(self, stop: list[int]) -> None:
         now_s = time.monotonic()
@@ -394,10 +389,6 @@ class Guardian:
             if unit.is_told:
                 self._alarm(unit, UNHEARD, time.monotonic())
         self._note_transition(time.monotonic())
-
-
-def _utc() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def main() -> None:

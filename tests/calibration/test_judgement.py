@@ -11,8 +11,8 @@ from bci.configs import find_profile
 from bci.profile import load_profile
 from bci.types import Recording
 from calibration.accuracy import Score
+from calibration.evaluation import evaluate_profile
 from calibration.judgement import judge, score_plain
-from calibration.offline import evaluate_profile
 
 PROFILE = load_profile(find_profile("intracortical_rates"))
 

@@ -9,7 +9,8 @@ from bci.pipeline import make_pipeline
 from bci.profile import load_profile
 from bci.recording.reader import read_recording
 from bci.types import Chunk, Recording, Signal
-from calibration.offline import evaluate_plain, evaluate_profile, fit_recording
+from calibration.evaluation import evaluate_plain, evaluate_profile
+from calibration.offline import fit_recording
 
 PROFILE = load_profile(find_profile("intracortical_rates"))
 

@@ -15,7 +15,8 @@ from bci.profile import BandPower, load_profile, parse_profile
 from bci.signals.features import Extractor
 from bci.signals.power import PowerBank, n_components, project
 from bci.types import Chunk, Recording, Signal
-from calibration.offline import evaluate_profile, fit_recording
+from calibration.evaluation import evaluate_profile
+from calibration.offline import fit_recording
 from calibration.spatial import common_spatial_patterns, fit_spatial
 
 LABELS = ("FC3", "FCz", "FC4", "C3", "Cz", "C4", "CP3", "CPz", "CP4")

@@ -13,7 +13,8 @@ from scipy.sparse import csc_matrix
 from bci.errors import RecordingError
 from bci.recording.joining import join_recordings
 from bci.recording.reader import read_recording
-from calibration.offline import evaluate_plain, evaluate_profile, fit_recording
+from calibration.evaluation import evaluate_plain, evaluate_profile
+from calibration.offline import fit_recording
 
 GOOD_CC = 0.9
 
