@@ -161,9 +161,11 @@ class Positioner:
 
     def disarm(self, now_s: float) -> None:
         """Into the safe state, whatever was going on; said again until it was obeyed, it is the same order."""
-        if self.phase == OFF and (self._n_orders or now_s - self._disarmed_s < OBEYED_S):
+        if self.phase == OFF and now_s - self._disarmed_s < OBEYED_S:
             self._insist(self._order, max(1, self._n_orders), now_s)
             return
+        if self.phase == OFF and self.report is not None and self.report.asked_s < self._disarmed_s:
+            return  # heard so late, it would lead to a place of long ago: first it must answer
         self._end_motion()
         self.phase, self._disarmed_s = OFF, now_s
         if self.report is not None:
@@ -180,7 +182,8 @@ class Positioner:
             self._exchange.tell(order, now_s)
 
     def _insisting(self) -> Dialogue[Feedback]:
-        if self._n_orders and self._order.wire:
+        is_late = self.phase == OFF and self._now_s - self._disarmed_s >= OBEYED_S
+        if self._n_orders and self._order.wire and not is_late:
             yield self._order
         feedback = yield from self._speaker.watch()
         self._n_orders = max(0, self._n_orders - 1)  # only now: what does not answer may not have heard either
