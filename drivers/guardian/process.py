@@ -27,7 +27,7 @@ from drivers.guardian.link import GuardianSocket, Request, Status
 from drivers.guardian.settings import Config, read_config
 from drivers.guardian.sleep import asleep_for_s
 from drivers.guardian.stopfile import StopMemory
-from drivers.guardian.unit import PERIOD_S, Unit, axis_labels
+from drivers.guardian.unit import PERIOD_S, Unit, axis_labels, open_units
 
 PATIENCE_S = 1.25 * PERIOD_S  # after an intent, for the next one, before the guardian acts without
 LONGEST_UNTOLD_S = 1.5 * PERIOD_S  # a set-point is reported with its acknowledgement, but not later than this
@@ -55,14 +55,7 @@ class Guardian:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.stops = StopMemory(config.state_dir, config.stop_names)
-        self.units: list[Unit] = []
-        try:
-            for device in config.devices:
-                self.units.append(Unit(device, config.outputs))
-        except BciError:
-            for unit in self.units:
-                unit.close()
-            raise
+        self.units = open_units(config.devices, config.outputs)
         self.machine = m.Machine(config.rules, len(config.outputs), self.stops.is_latched(), time.monotonic())
         self.axes = axis_labels(self.units)
         self.socket = GuardianSocket(config.socket_dir)

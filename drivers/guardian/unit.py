@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable, Sequence
 
-from bci.errors import DeviceError
+from bci.errors import BciError, DeviceError
 from bci.types import Intent
 from drivers import base
 from drivers.base import Axis, Check, Host, silence_s
@@ -291,3 +291,22 @@ def axis_labels(units: Sequence[Unit]) -> tuple[str, ...]:
     return tuple(
         axis.name if i == 0 else f"{unit.config.name}.{axis.name}" for i, unit in enumerate(units) for axis in unit.axes
     )
+
+
+def open_units(devices: Sequence[DeviceConfig], outputs: tuple[str, ...]) -> list[Unit]:
+    """Open every device, or none.
+
+    Raises
+    ------
+    DeviceError
+        When one is not there.
+    """
+    units: list[Unit] = []
+    try:
+        for device in devices:
+            units.append(Unit(device, outputs))
+    except BciError:
+        for unit in units:
+            unit.close()
+        raise
+    return units
