@@ -341,11 +341,12 @@ def test_a_decoder_that_a_package_brings_moves_the_arm_and_without_the_package_i
         "--model",
         str(model),
         "--seconds",
-        "6",
+        "8",
         "--sessions",
         str(tmp_path / "s"),
     )
     process = start(*arguments, env=brought)
+    arm(tmp_path / "s", process)
     output, errors = process.communicate(timeout=90)
     player.stop()
     assert process.returncode == 0, errors
