@@ -23,7 +23,8 @@ LEAST_BINS = 2
 LEAST_CHANNELS = 4  # fewer may agree
 PRIOR_S = 1.0  # what is expected at first weighs as much as so long a time
 BASELINE_S = 600.0
-ROUNDING = 1e-6  # of a sample, in which equal waveforms with offsets of their own may differ
+ROUNDING = 1e-6  # of the smaller of two samples, in which equal waveforms with offsets of their own may differ, …
+EXACT = 1e-15  # … and of the larger: one channel far out of range makes the others no less different
 
 
 @njit(cache=True, nogil=True)
@@ -45,7 +46,8 @@ def compare(samples: Array, previous: Array, counts: Array) -> None:
         for c in range(samples.shape[1]):
             d = samples[i, c] - previous[c]
             counts[0] += 1.0 if d != 0.0 else 0.0
-            differs |= abs(d - first) > ROUNDING * max(abs(samples[i, c]), abs(samples[i, 0]))
+            one, other = abs(samples[i, c]), abs(samples[i, 0])
+            differs |= abs(d - first) > ROUNDING * min(one, other) + EXACT * max(one, other)
             previous[c] = samples[i, c]
         counts[1] += 1.0 if differs else 0.0
 

@@ -342,13 +342,10 @@ class Guardian:
 
     def _write_down(self, entry: m.Entry, now_s: float) -> None:
         """One record per transition, without neural data."""
-        record = transition(
-            entry,
-            now_s,
-            [v for unit in self.units for v in unit.command],
-            [p for unit in self.units for p in unit.belief.positions],
-            sum(unit.host.n_bad for unit in self.units),
-        )
+        command = [v for unit in self.units for v in unit.command]
+        position = [p for unit in self.units for p in unit.belief.positions]
+        n_bad = sum(unit.host.n_bad for unit in self.units)
+        record = transition(entry, now_s, command, position, n_bad)
         if entry.state == m.ARMED or (entry.before == m.CHECKING and entry.state == m.DISARMED):
             record["checks"] = [[c.subject, c.is_ok, c.found] for c in self.checks]
         self.log.write(record, is_urgent=entry.state in URGENT)
@@ -360,9 +357,8 @@ class Guardian:
         origin = f"{name}, the session's console is gone" if is_orphan else name
         self.machine.request("disarm", m.SIGNAL if stop else m.SUPERVISOR, now_s, origin)
         self._note_transition(now_s)
-        for unit in self.units:
-            if self.machine.state != m.STOP:
-                unit.disarm(now_s)
+        for unit in self.units if self.machine.state != m.STOP else ():
+            unit.disarm(now_s)
         self._see_off(now_s + SEE_OFF_S)
         self._report(time.monotonic())
         for unit in self.units:
@@ -372,10 +368,14 @@ class Guardian:
 
     def _see_off(self, until_s: float) -> None:
         """Wait until each device must have heard that it is to end, for a moment."""
-        while any(unit.is_told for unit in self.units) and time.monotonic() < until_s:
-            for unit in self.units:
-                self._watch(unit, time.monotonic())
+        asked_s = -math.inf
+        while any(unit.is_told for unit in self.units) and (now_s := time.monotonic()) < until_s:
+            if now_s - asked_s >= PERIOD_S:  # a slow device is not asked faster than it can answer
+                asked_s = now_s
+                for unit in self.units:
+                    self._watch(unit, now_s)
             self._wait(0.005)
+            self.socket.receive()
             for unit in self.units:
                 unit.hear(time.monotonic())
         for unit in self.units:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -96,6 +97,7 @@ class Post:
         self.inbox, self.asks, self.requests, self.status = [], [], object(), None
 
     n_refused = 0
+    beat_s = math.inf  # somebody is always at the console here
 
     def receive(self):
         messages, self.inbox = self.inbox, []

@@ -94,6 +94,6 @@ def test_a_session_that_ends_waits_until_a_deaf_bus_has_heard(guarded, monkeypat
         return []
 
     monkeypatch.setattr(guarded.guardian, "_wait", wait)
-    guarded.guardian._shut_down()
+    guarded.guardian._shut_down([])
     assert not has_power(guarded.twin)
     assert guarded.now_s - asked_s <= 0.5

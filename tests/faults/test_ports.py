@@ -135,9 +135,12 @@ def test_a_second_process_does_not_get_the_port_and_a_second_client_does_not_arm
     with pytest.raises(DeviceError, match="in use by another program"):
         Port(bench.port, 115200)
     n = len(bench.log())
-    for verb in ("arm", "acknowledge", "reset_stop"):
+    asked = ("arm", "acknowledge", "reset_stop")
+    for verb in asked:
         stranger.request(verb, "caregiver")
     assert bench.drive(0.4, (-0.3, 0.0, 0.0, 0.0)).state == ACTIVE
-    assert len(bench.log()) == n
+    refused = bench.log()[n:]
+    assert all(entry["from"] == entry["to"] == ACTIVE for entry in refused), "nothing came of it"
+    assert len(refused) == len(asked), "but it is written down"
     assert abs(bench.statuses[-1].command[0] + 0.12) < 0.01
     stranger.close()

@@ -21,5 +21,5 @@ def test_the_board_is_named_dry_run_says_what_would_move_and_the_conformance_sui
         assert words in result.stdout
     result = bci("driver-test", "node", "--port", chip.path)
     assert result.returncode == 0, result.stdout
-    assert "5 passed, 6 not tried" in result.stdout
+    assert "5 passed, 8 not tried" in result.stdout
     assert not [edge for edge in chip.look() if edge.pin in ("ENABLE", "SERVO0")]
