@@ -18,6 +18,7 @@ PIECE_S, STRETCH_S = 0.25, 4.5
 PREVIEW_S = 1.0
 FIRST_S = 2.0  # the first stretch, before a device is armed; so short a one must show more
 NAMED, WRONG = 0.01, 0.05  # relative difference that is told, and that is not decoded
+EDGE = 0.02  # relative; a step of stamps that differs so much from the declared one is none inside a block
 EVEN = 0.1  # of the variance that loss would cause; loss itself has so little once in a million stretches
 
 
@@ -73,7 +74,7 @@ class RateWatch:
         self._piece = _Count(max(PIECE_S, LEAST_SAMPLES / rate_hz))
         self._pieces: list[tuple[int, float]] = []
         self._last_s = math.nan
-        self._was_wrong = self._is_false = self._is_cut = False
+        self._was_wrong = self._is_false = self._is_cut = self._is_new = self._is_overdue = False
         self._is_first = True
         self.is_measured = False
 
@@ -90,17 +91,27 @@ class RateWatch:
     def count(self, stamps_s: Array) -> bool:
         """Take in the stamps of one or more samples; true when it is judged otherwise than before."""
         first_s, last_s = float(stamps_s[0]), float(stamps_s[-1])
-        pause_s = first_s - self._last_s
-        self._last_s = last_s
+        before_s, self._last_s = self._last_s, last_s
+        pause_s = first_s - before_s
         is_cut, self._is_cut = self._is_cut, False
         if is_cut or not -self._gap_s < pause_s < self._gap_s:  # or it is the very first
             self._window.begin(last_s)
             self._begin_stretch(last_s)
+            self._is_new, self._is_overdue = True, False
             if pause_s > AWAY_S:
                 self.is_wrong = self._is_first = True
             return False
-        has_changed = self._judge_window(self._window.add(len(stamps_s), last_s), last_s)
-        return self._judge_piece(self._piece.add(len(stamps_s), last_s)) or has_changed
+        # a block may have come in two parts: when no block seems to end here, what comes next is counted to the piece
+        is_edge = abs(pause_s * self._rate_hz - 1.0) > EDGE
+        is_new, self._is_new = self._is_new, False
+        if is_new and not is_edge:
+            self._begin_stretch(last_s)
+            return self._judge_window(self._window.add(len(stamps_s), last_s), last_s)
+        is_edge |= self._is_overdue
+        self._is_overdue = not is_edge and before_s - self._piece.begun_s >= self._piece.length_s
+        has_changed = is_edge and self._judge_piece(self._piece.add(0, before_s))
+        self._piece.n += len(stamps_s)
+        return self._judge_window(self._window.add(len(stamps_s), last_s), last_s) or has_changed
 
     def _begin_stretch(self, stamp_s: float) -> None:
         self._piece.begin(stamp_s)

@@ -69,6 +69,18 @@ def test_a_rate_that_is_declared_falsely_is_found_before_a_device_is_armed(decla
     assert watch.found_hz == pytest.approx(sent, rel=0.002)
 
 
+@given(cut=st.integers(0, 4), seed=st.integers(0, 200))
+def test_a_false_rate_is_found_also_when_blocks_come_in_two_parts(cut, seed):
+    stamps = np.concatenate([5 * (block + 1) / 42.0 - np.arange(4, -1, -1) / 50.0 for block in range(20)])
+    watch, is_split = RateWatch(50.0, 0.15), np.random.default_rng(seed).random(20) < 0.5
+    for block, split in zip(stamps.reshape(20, 5), is_split, strict=True):
+        for part in (block[:cut], block[cut:]) if split else (block,):
+            if len(part):
+                watch.count(part)
+    assert watch.is_wrong
+    assert watch.found_hz == pytest.approx(42.0, rel=0.002)
+
+
 @given(seed=st.integers(0, 200), kept=st.floats(0.83, 0.93), rate_hz=st.sampled_from([250.0, 1000.0]))
 def test_samples_lost_by_chance_are_told_and_still_used(seed, kept, rate_hz):
     stamps = np.arange(round(9.2 * rate_hz)) / rate_hz
