@@ -98,19 +98,20 @@ def test_decoded_again_every_feature_and_intent_of_it_is_the_same_to_the_bit(dem
 
 @pytest.mark.parametrize(
     ("stream", "value", "n_rows"),
-    [("SimulatedParticipant", 1.0, 1), ("bci.world", 0.1, 5), ("bci.intents", 1e-15, 1)],
+    [("SimulatedParticipant", 1.0, 1), ("bci.world", 0.1, 800), ("bci.intents", 1e-15, 1)],
 )
 def test_a_value_that_differs_in_the_recording_is_found(demo, stream, value, n_rows):
     """As it would if the decoder, its model, or a label had not been what is recorded.
 
-    Of the world a tick takes what is newest: between two ticks two rows may have come, and one changed nothing.
+    The world gives labels only while a reach is under way, hence a long stretch of it.
     """
     session, _ = demo
     again = Again(session)
-    again._tracks[stream].rows[-300 : -300 + n_rows, 0] += value
+    first = -300 - n_rows + 1
+    again._tracks[stream].rows[first:-299, 0] += value
     difference = again.run().difference
     assert difference is not None
-    assert difference.stamp_s >= again._tracks[stream].stamps_s[-300] - 0.1
+    assert difference.stamp_s >= again._tracks[stream].stamps_s[first] - 0.1
 
 
 def test_a_session_that_lost_samples_says_so_instead_of_guessing(demo):
