@@ -74,7 +74,8 @@ class RateWatch:
         self._piece = _Count(max(PIECE_S, LEAST_SAMPLES / rate_hz))
         self._pieces: list[tuple[int, float]] = []
         self._last_s = math.nan
-        self._was_wrong = self._is_false = self._is_cut = self._is_new = self._is_overdue = False
+        self._was_wrong = self._is_false = self._is_cut = False
+        self._is_new = self._is_overdue = False  # of a stretch: not yet at the end of a block; of a piece: is due
         self._is_first = True
         self.is_measured = False
 
@@ -97,25 +98,32 @@ class RateWatch:
         if is_cut or not -self._gap_s < pause_s < self._gap_s:  # or it is the very first
             self._window.begin(last_s)
             self._begin_stretch(last_s)
-            self._is_new, self._is_overdue = True, False
             if pause_s > AWAY_S:
                 self.is_wrong = self._is_first = True
             return False
-        # a block may have come in two parts: when no block seems to end here, what comes next is counted to the piece
-        is_edge = abs(pause_s * self._rate_hz - 1.0) > EDGE
-        is_new, self._is_new = self._is_new, False
-        if is_new and not is_edge:
-            self._begin_stretch(last_s)
-            return self._judge_window(self._window.add(len(stamps_s), last_s), last_s)
-        is_edge |= self._is_overdue
-        self._is_overdue = not is_edge and before_s - self._piece.begun_s >= self._piece.length_s
-        has_changed = is_edge and self._judge_piece(self._piece.add(0, before_s))
-        self._piece.n += len(stamps_s)
+        has_changed = self._count_piece(len(stamps_s), before_s, last_s, pause_s)
         return self._judge_window(self._window.add(len(stamps_s), last_s), last_s) or has_changed
+
+    def _count_piece(self, n: int, before_s: float, last_s: float, pause_s: float) -> bool:
+        """Count to the piece. It begins and ends where a block does: one that came in two parts is counted whole.
+
+        Inside a block the stamps step by the declared period. Where all do, a piece waits for one more pull only.
+        """
+        is_inside = abs(pause_s * self._rate_hz - 1.0) <= EDGE
+        is_new, self._is_new = self._is_new, False
+        if is_new and is_inside:
+            self._piece.begin(last_s)
+            return False
+        waits = is_inside and not self._is_overdue
+        self._is_overdue = waits and before_s - self._piece.begun_s >= self._piece.length_s
+        has_changed = not waits and self._judge_piece(self._piece.add(0, before_s))
+        self._piece.n += n
+        return has_changed
 
     def _begin_stretch(self, stamp_s: float) -> None:
         self._piece.begin(stamp_s)
         self._pieces.clear()
+        self._is_new, self._is_overdue = True, False
 
     def _judge_window(self, counted: tuple[int, float] | None, last_s: float) -> bool:
         if counted is None:

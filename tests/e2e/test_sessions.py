@@ -97,21 +97,25 @@ def test_decoded_again_every_feature_and_intent_of_it_is_the_same_to_the_bit(dem
 
 
 @pytest.mark.parametrize(
-    ("stream", "value", "n_rows"),
-    [("SimulatedParticipant", 1.0, 1), ("bci.world", 0.1, 800), ("bci.intents", 1e-15, 1)],
+    ("stream", "value"), [("SimulatedParticipant", 1.0), ("bci.world", 0.1), ("bci.intents", 1e-15)]
 )
-def test_a_value_that_differs_in_the_recording_is_found(demo, stream, value, n_rows):
-    """As it would if the decoder, its model, or a label had not been what is recorded.
-
-    The world gives labels only while a reach is under way, hence a long stretch of it.
-    """
+def test_a_value_that_differs_in_the_recording_is_found(demo, stream, value):
+    """As it would if the decoder, its model, or a label had not been what is recorded."""
     session, _ = demo
     again = Again(session)
-    first = -300 - n_rows + 1
-    again._tracks[stream].rows[first:-299, 0] += value
+    track = again._tracks[stream]
+    changed = slice(-300, -299)
+    if (
+        stream == "bci.world"
+    ):  # gives labels in a reach; a tick takes the newest row, so that one row may be passed over
+        is_reach = (track.rows[:, 8] > 0.5) & (track.rows[:, 9] < 0.5)
+        is_reach[50:] &= (track.rows[50:, 4:8] == track.rows[:-50, 4:8]).all(axis=1)  # long enough to have reacted
+        last = int(np.flatnonzero(is_reach[:-50])[-1])
+        changed = slice(last - 2, last + 1)
+    track.rows[changed, 0] += value
     difference = again.run().difference
     assert difference is not None
-    assert difference.stamp_s >= again._tracks[stream].stamps_s[first] - 0.1
+    assert difference.stamp_s >= track.stamps_s[changed.start] - 0.1
 
 
 def test_a_session_that_lost_samples_says_so_instead_of_guessing(demo):
